@@ -2,15 +2,14 @@
 #
 # NAME is the folder's path under src/ with '/' as '_' (proto/http1 is proto_http1). The rest follows from file names:
 #   x.h x.cc     -> library s4::NAME
-#   x_test.cc    -> one test program NAME_test, its cases found by ctest
+#   x_test.cc    -> one test program NAME_test, which ctest runs whole (see s4_test)
 #   x_fuzz.cc    -> a fuzzer NAME_x_fuzz; without S4_FUZZ the same file replays its corpus fuzz/NAME_x as a test
 #   x_bench.cc   -> a benchmark NAME_x_bench (Google Benchmark)
 # LINKS names the folders (by library name, without s4::) that this one may include; LIBRARIES, what comes from outside.
-# TEST_LINKS and TEST_LIBRARIES are for the tests alone.
-include(GoogleTest)
-
+# TEST_LINKS and TEST_LIBRARIES are for the tests alone. TEST_LABEL (unit unless said), TEST_SHARDS and TEST_TIMEOUT_S
+# go to s4_test.
 function(s4_folder NAME)
-  cmake_parse_arguments(A "" "" "LINKS;LIBRARIES;TEST_LINKS;TEST_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(A "" "TEST_LABEL;TEST_SHARDS;TEST_TIMEOUT_S" "LINKS;LIBRARIES;TEST_LINKS;TEST_LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc *.h)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
@@ -41,8 +40,8 @@ function(s4_folder NAME)
     add_executable(${NAME}_test ${tests})
     target_link_libraries(${NAME}_test PRIVATE s4::${NAME} ${test_links} ${A_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${NAME}_test PRIVATE S4_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    s4_precompile(${NAME}_test)
-    gtest_discover_tests(${NAME}_test DISCOVERY_MODE PRE_TEST TEST_PREFIX "${NAME}." PROPERTIES LABELS "unit" TIMEOUT 300)
+    s4_precompile_test(${NAME}_test)
+    s4_test(${NAME} ${NAME}_test LABEL "${A_TEST_LABEL}" SHARDS "${A_TEST_SHARDS}" TIMEOUT_S "${A_TEST_TIMEOUT_S}")
   endif()
   foreach(file ${fuzzers})
     get_filename_component(stem ${file} NAME_WE)
@@ -75,7 +74,37 @@ function(s4_fuzzer TARGET FILE)
   endif()
 endfunction()
 
-# Every target shares one list of standard headers; what a file uses it still includes itself.
+# s4_test(NAME PROGRAM [LABEL unit|sim] [SHARDS n] [TIMEOUT_S n]): ctest runs the GoogleTest program whole (a process for
+# each of thousands of cases would cost more than the cases), or in n shards side by side. The cases are in
+# test-results/NAME.json of the build folder, from which ./dev test counts them.
+function(s4_test NAME PROGRAM)
+  cmake_parse_arguments(A "" "LABEL;SHARDS;TIMEOUT_S" "" ${ARGN})
+  if(NOT A_LABEL)
+    set(A_LABEL unit)
+  endif()
+  if(NOT A_SHARDS)
+    set(A_SHARDS 1)
+  endif()
+  if(NOT A_TIMEOUT_S)
+    set(A_TIMEOUT_S 300)
+  endif()
+  foreach(shard RANGE 1 ${A_SHARDS})
+    set(test ${NAME})
+    if(A_SHARDS GREATER 1)
+      set(test ${NAME}.${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${test} COMMAND ${PROGRAM} --gtest_brief=1 --gtest_output=json:${CMAKE_BINARY_DIR}/test-results/${test}.json)
+    set_tests_properties(${test} PROPERTIES LABELS ${A_LABEL} TIMEOUT ${A_TIMEOUT_S}
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${A_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
+endfunction()
+
+# All libraries, fuzzers and benchmarks share one precompiled header, all tests another; src/CMakeLists.txt makes them.
+# What a file uses it still includes itself.
 function(s4_precompile TARGET)
-  target_precompile_headers(${TARGET} PRIVATE ${CMAKE_SOURCE_DIR}/src/pch.h)
+  target_precompile_headers(${TARGET} REUSE_FROM s4_pch)
+endfunction()
+function(s4_precompile_test TARGET)
+  target_precompile_headers(${TARGET} REUSE_FROM s4_pch_test)
 endfunction()

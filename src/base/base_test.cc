@@ -38,7 +38,9 @@ Result<int> half(int n) {
     if (n % 2 != 0) return fail(ErrorKind::invalid, "test.odd", "give an even number");
     return n / 2;
 }
-Result<int> quarter(int n) { return TRY(half(TRY(half(n)))); }
+Result<int> quarter(int n) {
+    return TRY(half(TRY(half(n))));
+}
 
 TEST(Result, TryReturnsTheValueOrTheError) {
     EXPECT_EQ(quarter(8).value(), 2);
@@ -48,7 +50,8 @@ TEST(Result, TryReturnsTheValueOrTheError) {
 }
 
 TEST(Error, ReadsFromTheOutsideIn) {
-    const Error error = Error(ErrorKind::io, "files.full", "the disk is full").with("write x").with("store y");
+    const Error error =
+        Error(ErrorKind::io, "files.full", "the disk is full").with("write x").with("store y");
     EXPECT_EQ(error.to_string(), "store y: write x: the disk is full [files.full]");
     EXPECT_TRUE(error.retry_makes_sense());
 }
@@ -69,7 +72,8 @@ TEST(Log, WritesOneJsonLineAndEscapes) {
     log::set_sink([&line](log::Level, std::string_view text) { line = text; });
     log::info("base", "a \"quoted\" thing", {{"n", 7}, {"text", "x\ny"}, {"yes", true}});
     log::set_sink({});
-    EXPECT_THAT(line, HasSubstr(R"("message":"a \"quoted\" thing","n":7,"text":"x\ny","yes":true})"));
+    EXPECT_THAT(line,
+                HasSubstr(R"("message":"a \"quoted\" thing","n":7,"text":"x\ny","yes":true})"));
     EXPECT_THAT(line, Not(HasSubstr("\n")));
 }
 

@@ -1,7 +1,8 @@
-// Bytes as the whole house speaks of them, and the bounds-checked cursors through which all foreign bytes are read.
+// Bytes as the whole house speaks of them, and the bounds-checked cursors through which all foreign
+// bytes are read.
 //
-// ByteView and MutByteView borrow; ByteBuffer owns. Text and bytes are converted only by as_bytes() and as_text(), so that
-// every place where one becomes the other can be found.
+// ByteView and MutByteView borrow; ByteBuffer owns. Text and bytes are converted only by as_bytes()
+// and as_text(), so that every place where one becomes the other can be found.
 #pragma once
 
 #include <cstdint>
@@ -24,17 +25,26 @@ inline ByteView as_bytes(std::string_view text) {
 inline std::string_view as_text(ByteView bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline ByteBuffer to_buffer(ByteView bytes) { return {bytes.begin(), bytes.end()}; }
-inline std::string to_string(ByteView bytes) { return std::string(as_text(bytes)); }
+inline ByteBuffer to_buffer(ByteView bytes) {
+    return {bytes.begin(), bytes.end()};
+}
+inline std::string to_string(ByteView bytes) {
+    return std::string(as_text(bytes));
+}
 
-inline void append(ByteBuffer& out, ByteView more) { out.insert(out.end(), more.begin(), more.end()); }
-inline void append(ByteBuffer& out, std::string_view more) { append(out, as_bytes(more)); }
+inline void append(ByteBuffer& out, ByteView more) {
+    out.insert(out.end(), more.begin(), more.end());
+}
+inline void append(ByteBuffer& out, std::string_view more) {
+    append(out, as_bytes(more));
+}
 
 inline bool equal(ByteView a, ByteView b) {
     return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-// Reads from borrowed bytes. Every read says by its optional whether the bytes were there; a failed read moves nothing.
+// Reads from borrowed bytes. Every read says by its optional whether the bytes were there; a failed
+// read moves nothing.
 class ByteReader {
   public:
     explicit ByteReader(ByteView bytes) : bytes_(bytes) {}

@@ -2,8 +2,9 @@
 //
 //   log::info("gate", "connection closed", {{"grid", grid.value}, {"reason", error.code()}});
 //
-// A field takes numbers, booleans, text and Errors; a Secret does not convert to any of them, so it cannot be logged. The
-// sink is the process's (standard error by default) and is replaced by tests. Thread-safe.
+// A field takes numbers, booleans, text and Errors; a Secret does not convert to any of them, so it
+// cannot be logged. The sink is the process's (standard error by default) and is replaced by tests.
+// Thread-safe.
 #pragma once
 
 #include <concepts>
@@ -59,7 +60,8 @@ inline void error(std::string_view module, std::string_view sentence, Fields fie
 void set_level(Level level);
 // Receives one complete JSON line without its line end. An empty function restores standard error.
 void set_sink(std::function<void(Level, std::string_view line)> sink);
-// Supplies the time stamp (RFC 3339); the simulator passes virtual time. An empty function restores the system clock.
+// Supplies the time stamp (RFC 3339); the simulator passes virtual time. An empty function restores
+// the system clock.
 void set_clock(std::function<std::string()> clock);
 
 }  // namespace s4::log

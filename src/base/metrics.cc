@@ -54,7 +54,8 @@ struct Store {
 };
 
 Store& store() {
-    static Store& the_store = *new Store;  // never destroyed: metrics are used until the process ends
+    static Store& the_store =
+        *new Store;  // never destroyed: metrics are used until the process ends
     return the_store;
 }
 
@@ -88,15 +89,18 @@ Gauge& gauge(const std::string& name, const std::string& help, Labels labels) {
     return *slot;
 }
 
-Histogram& histogram(const std::string& name, const std::string& help, std::vector<double> bucket_bounds,
-                     Labels labels) {
+Histogram& histogram(const std::string& name, const std::string& help,
+                     std::vector<double> bucket_bounds, Labels labels) {
     Store& s = store();
     const std::lock_guard lock(s.mutex);
     const Key key = key_of(name, labels);
     auto& slot = s.histograms[key];
     if (!slot)
-        slot = std::make_unique<HistogramOf>(prometheus::BuildHistogram().Name(name).Help(help).Register(s.registry).Add(
-            key.second, std::move(bucket_bounds)));
+        slot = std::make_unique<HistogramOf>(prometheus::BuildHistogram()
+                                                 .Name(name)
+                                                 .Help(help)
+                                                 .Register(s.registry)
+                                                 .Add(key.second, std::move(bucket_bounds)));
     return *slot;
 }
 

@@ -1,10 +1,11 @@
-// Counters, gauges and histograms of the process, kept by prometheus-cpp and served as text on /metrics.
+// Counters, gauges and histograms of the process, kept by prometheus-cpp and served as text on
+// /metrics.
 //
-//   static metrics::Counter& closed = metrics::counter("s4_gate_connections_closed_total", "Connections closed", {{"why", "idle"}});
-//   closed.add();
+//   static metrics::Counter& closed = metrics::counter("s4_gate_connections_closed_total",
+//   "Connections closed", {{"why", "idle"}}); closed.add();
 //
-// A metric lives for ever once made; making one takes a lock, using one does not. The number of label values must not grow
-// with the number of tenants.
+// A metric lives for ever once made; making one takes a lock, using one does not. The number of
+// label values must not grow with the number of tenants.
 #pragma once
 
 #include <initializer_list>
@@ -40,8 +41,8 @@ class Histogram {
 // The same name and labels give the same metric.
 Counter& counter(const std::string& name, const std::string& help, Labels labels = {});
 Gauge& gauge(const std::string& name, const std::string& help, Labels labels = {});
-Histogram& histogram(const std::string& name, const std::string& help, std::vector<double> bucket_bounds,
-                     Labels labels = {});
+Histogram& histogram(const std::string& name, const std::string& help,
+                     std::vector<double> bucket_bounds, Labels labels = {});
 
 // Everything, in Prometheus's text format 0.0.4.
 std::string text();

@@ -14,19 +14,32 @@ std::string Error::to_string() const {
 
 std::string_view to_string(ErrorKind kind) {
     switch (kind) {
-        case ErrorKind::invalid: return "invalid";
-        case ErrorKind::unauthorized: return "unauthorized";
-        case ErrorKind::not_found: return "not found";
-        case ErrorKind::conflict: return "conflict";
-        case ErrorKind::too_large: return "too large";
-        case ErrorKind::no_space: return "no space";
-        case ErrorKind::unavailable: return "unavailable";
-        case ErrorKind::timeout: return "timeout";
-        case ErrorKind::cancelled: return "cancelled";
-        case ErrorKind::closed: return "closed";
-        case ErrorKind::corrupt: return "corrupt";
-        case ErrorKind::io: return "i/o";
-        case ErrorKind::unsupported: return "unsupported";
+        case ErrorKind::invalid:
+            return "invalid";
+        case ErrorKind::unauthorized:
+            return "unauthorized";
+        case ErrorKind::not_found:
+            return "not found";
+        case ErrorKind::conflict:
+            return "conflict";
+        case ErrorKind::too_large:
+            return "too large";
+        case ErrorKind::no_space:
+            return "no space";
+        case ErrorKind::unavailable:
+            return "unavailable";
+        case ErrorKind::timeout:
+            return "timeout";
+        case ErrorKind::cancelled:
+            return "cancelled";
+        case ErrorKind::closed:
+            return "closed";
+        case ErrorKind::corrupt:
+            return "corrupt";
+        case ErrorKind::io:
+            return "i/o";
+        case ErrorKind::unsupported:
+            return "unsupported";
     }
     return "unknown";
 }

@@ -1,7 +1,9 @@
-// Result<T>: how the outside world's failures travel. What the programmer got wrong is a CHECK (check.h), not an Error.
+// Result<T>: how the outside world's failures travel. What the programmer got wrong is a CHECK
+// (check.h), not an Error.
 //
-// An Error has a kind (what the caller may do about it), a code of its module ("storage.conflicting_write", a literal, so
-// that it can be searched for and compared), a sentence, and the context that callers added on the way up.
+// An Error has a kind (what the caller may do about it), a code of its module
+// ("storage.conflicting_write", a literal, so that it can be searched for and compared), a
+// sentence, and the context that callers added on the way up.
 //
 //   Result<Share> load(Id id) {
 //       ByteBuffer raw = TRY(read_file(path(id)));        // returns the Error to our caller
@@ -19,7 +21,8 @@
 
 namespace s4 {
 
-// What kind of failure it was, as far as a caller may act on it. Edges map kinds to statuses; see docs/failures.md.
+// What kind of failure it was, as far as a caller may act on it. Edges map kinds to statuses; see
+// docs/failures.md.
 enum class ErrorKind : std::uint8_t {
     invalid,       // the input breaks a rule; the message says which and what would be right
     unauthorized,  // a secret or a signature does not match
@@ -30,9 +33,9 @@ enum class ErrorKind : std::uint8_t {
     unavailable,  // not now; the same request may succeed later
     timeout,
     cancelled,
-    closed,       // the peer or the stream is gone
-    corrupt,      // what is at rest fails its checksum or its format
-    io,           // the operating system refused
+    closed,   // the peer or the stream is gone
+    corrupt,  // what is at rest fails its checksum or its format
+    io,       // the operating system refused
     unsupported,
 };
 
@@ -74,12 +77,16 @@ std::string_view to_string(ErrorKind kind);
 template <typename T = void>
 using Result = std::expected<T, Error>;
 
-inline Result<void> ok() { return {}; }
+inline Result<void> ok() {
+    return {};
+}
 
 inline std::unexpected<Error> fail(ErrorKind kind, std::string_view code, std::string message) {
     return std::unexpected(Error(kind, code, std::move(message)));
 }
-inline std::unexpected<Error> fail(Error error) { return std::unexpected(std::move(error)); }
+inline std::unexpected<Error> fail(Error error) {
+    return std::unexpected(std::move(error));
+}
 
 namespace detail {
 template <typename T>
@@ -91,17 +98,17 @@ T take(Result<T>&& result) {
 }  // namespace s4
 
 // The value of a Result, or an early return of its Error.
-#define TRY(expression)                                                       \
-    ({                                                                        \
-        auto s4_try_result_ = (expression);                                   \
+#define TRY(expression)                                                                 \
+    ({                                                                                  \
+        auto s4_try_result_ = (expression);                                             \
         if (!s4_try_result_) return std::unexpected(std::move(s4_try_result_).error()); \
-        ::s4::detail::take(std::move(s4_try_result_));                        \
+        ::s4::detail::take(std::move(s4_try_result_));                                  \
     })
 
 // The same in a coroutine.
-#define CO_TRY(expression)                                                    \
-    ({                                                                        \
-        auto s4_try_result_ = (expression);                                   \
+#define CO_TRY(expression)                                                                 \
+    ({                                                                                     \
+        auto s4_try_result_ = (expression);                                                \
         if (!s4_try_result_) co_return std::unexpected(std::move(s4_try_result_).error()); \
-        ::s4::detail::take(std::move(s4_try_result_));                        \
+        ::s4::detail::take(std::move(s4_try_result_));                                     \
     })

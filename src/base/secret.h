@@ -1,7 +1,8 @@
 // Secret: bytes that no log, error or JSON writer accepts (invariant 7).
 //
-// It has no conversion to text, no stream operator and no formatter; whoever needs the bytes says reveal(), which can be
-// searched for. Its memory is overwritten when it goes. Comparison takes the same time wherever the bytes differ.
+// It has no conversion to text, no stream operator and no formatter; whoever needs the bytes says
+// reveal(), which can be searched for. Its memory is overwritten when it goes. Comparison takes the
+// same time wherever the bytes differ.
 #pragma once
 
 #include <string_view>

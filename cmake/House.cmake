@@ -5,6 +5,7 @@
 #   x_test.cc    -> one test program NAME_test, which ctest runs whole (see s4_test)
 #   x_fuzz.cc    -> a fuzzer NAME_x_fuzz; without S4_FUZZ the same file replays its corpus fuzz/NAME_x as a test
 #   x_bench.cc   -> a benchmark NAME_x_bench (Google Benchmark)
+#   main.cc      -> left to the folder itself: a program's entry is no part of a library
 # LINKS names the folders (by library name, without s4::) that this one may include; LIBRARIES, what comes from outside.
 # TEST_LINKS and TEST_LIBRARIES are for the tests alone. TEST_LABEL (unit unless said), TEST_SHARDS and TEST_TIMEOUT_S
 # go to s4_test.
@@ -17,7 +18,7 @@ function(s4_folder NAME)
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
   set(benches ${sources})
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$|/main\\.cc$")
 
   list(TRANSFORM A_LINKS PREPEND "s4::" OUTPUT_VARIABLE links)
   list(TRANSFORM A_TEST_LINKS PREPEND "s4::" OUTPUT_VARIABLE test_links)

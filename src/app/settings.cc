@@ -15,9 +15,11 @@ constexpr std::array kSettings{
     Setting{"state", SettingKind::path, "s4-state", "",
             "Directory that holds everything: the database, the shares, the keys."},
     Setting{"gate", SettingKind::address, "127.0.0.1:8470", "",
-            "Where Tahoe clients connect. Port 0 picks a free port and keeps it in the state directory."},
+            "Where Tahoe clients connect. Port 0 picks a free port and keeps it in the state "
+            "directory."},
     Setting{"gate-public", SettingKind::address, "", "",
-            "The address that grids announce, when it differs from --gate (behind a router or a load balancer)."},
+            "The address that grids announce, when it differs from --gate (behind a router or a "
+            "load balancer)."},
     Setting{"web", SettingKind::address, "127.0.0.1:8480", "",
             "Where the pages are served. Off loopback it needs a certificate or --behind-proxy."},
     Setting{"web-tls-cert", SettingKind::path, "", "",
@@ -30,7 +32,8 @@ constexpr std::array kSettings{
     Setting{"signup", SettingKind::choice, "open", "open closed",
             "Whether visitors may sign up; `s4 subscription create` always may."},
     Setting{"allow-test-payments", SettingKind::flag, "no", "",
-            "Allow the test-mode payment step on an address off loopback, where strangers could use it."},
+            "Allow the test-mode payment step on an address off loopback, where strangers could "
+            "use it."},
     Setting{"log-level", SettingKind::choice, "info", "debug info warning error",
             "What is logged, as JSON lines on standard error."},
     Setting{"drain", SettingKind::seconds, "20", "",
@@ -55,18 +58,21 @@ std::string known_keys() {
 }
 
 bool is_loopback(const rt::Endpoint& endpoint) {
-    return endpoint.host == "localhost" || endpoint.host == "::1" || endpoint.host.starts_with("127.");
+    return endpoint.host == "localhost" || endpoint.host == "::1" ||
+           endpoint.host.starts_with("127.");
 }
 
 bool is_any_address(const rt::Endpoint& endpoint) {
     return endpoint.host == "0.0.0.0" || endpoint.host == "::";
 }
 
-Result<std::uint32_t> parse_count(std::string_view key, std::string_view text, std::string_view unit) {
+Result<std::uint32_t> parse_count(std::string_view key, std::string_view text,
+                                  std::string_view unit) {
     std::uint32_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (text.empty() || error != std::errc{} || end != text.data() + text.size())
-        return refuse(fmt::format("'{}' is not a value for {}; give a whole number{}", text, key, unit));
+        return refuse(
+            fmt::format("'{}' is not a value for {}; give a whole number{}", text, key, unit));
     return value;
 }
 
@@ -89,7 +95,8 @@ Result<void> check_choice(const Setting& setting, std::string_view text) {
         if (rest.substr(0, space) == text) return ok();
         rest = space == std::string_view::npos ? std::string_view{} : rest.substr(space + 1);
     }
-    return refuse(fmt::format("'{}' is not a value for {}; give one of: {}", text, setting.key, setting.choices));
+    return refuse(fmt::format("'{}' is not a value for {}; give one of: {}", text, setting.key,
+                              setting.choices));
 }
 
 Result<void> check_web_exposure(const ServeOptions& options) {
@@ -97,31 +104,37 @@ Result<void> check_web_exposure(const ServeOptions& options) {
         return refuse("web-tls-cert and web-tls-key go together; give both or neither");
     if (is_loopback(options.web)) return ok();
     if (!options.web_tls_cert && !options.behind_proxy)
-        return refuse(fmt::format(
-            "the pages would be served without TLS on {}; give --web-tls-cert and --web-tls-key, or --behind-proxy if a "
-            "proxy adds TLS",
-            options.web.to_string()));
+        return refuse(
+            fmt::format("the pages would be served without TLS on {}; give --web-tls-cert and "
+                        "--web-tls-key, or --behind-proxy if a "
+                        "proxy adds TLS",
+                        options.web.to_string()));
     if (!options.allow_test_payments)
-        return refuse(fmt::format(
-            "payments are in test mode, so anyone who reaches {} could sign up without paying; give --allow-test-payments "
-            "if that is meant, or serve the pages on loopback",
-            options.web.to_string()));
+        return refuse(
+            fmt::format("payments are in test mode, so anyone who reaches {} could sign up without "
+                        "paying; give --allow-test-payments "
+                        "if that is meant, or serve the pages on loopback",
+                        options.web.to_string()));
     return ok();
 }
 
 Result<void> check_gate(const ServeOptions& options) {
     if (options.gate_public && options.gate_public->port == 0)
-        return refuse("gate-public is what clients are told, so its port cannot be 0; give the real one");
+        return refuse(
+            "gate-public is what clients are told, so its port cannot be 0; give the real one");
     if (is_any_address(options.gate) && !options.gate_public)
-        return refuse(fmt::format(
-            "clients cannot connect to {}; give --gate-public HOST:PORT with the name or address that they can reach",
-            options.gate.host));
+        return refuse(
+            fmt::format("clients cannot connect to {}; give --gate-public HOST:PORT with the name "
+                        "or address that they can reach",
+                        options.gate.host));
     return ok();
 }
 
 }  // namespace
 
-std::span<const Setting> settings() { return kSettings; }
+std::span<const Setting> settings() {
+    return kSettings;
+}
 
 const Setting* find_setting(std::string_view key) {
     const auto it = std::ranges::find(kSettings, key, &Setting::key);
@@ -130,7 +143,8 @@ const Setting* find_setting(std::string_view key) {
 
 std::string environment_name(std::string_view key) {
     std::string out = "S4_";
-    for (const char c : key) out += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    for (const char c : key)
+        out += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return out;
 }
 
@@ -139,13 +153,17 @@ Result<SettingValues> parse_settings_file(std::string_view text, std::string_vie
     try {
         const YAML::Node root = YAML::Load(std::string(text));
         if (root.IsNull()) return out;
-        if (!root.IsMap()) return refuse(fmt::format("{} is not a list of settings; write `key: value` lines", name));
+        if (!root.IsMap())
+            return refuse(
+                fmt::format("{} is not a list of settings; write `key: value` lines", name));
         for (const auto& entry : root) {
             const auto key = entry.first.as<std::string>();
             if (find_setting(key) == nullptr)
-                return refuse(fmt::format("{}: '{}' is not a setting; there are: {}", name, key, known_keys()));
+                return refuse(fmt::format("{}: '{}' is not a setting; there are: {}", name, key,
+                                          known_keys()));
             if (!entry.second.IsScalar())
-                return refuse(fmt::format("{}: {} takes one value, not a list or a group", name, key));
+                return refuse(
+                    fmt::format("{}: {} takes one value, not a list or a group", name, key));
             out[key] = entry.second.as<std::string>();
         }
     } catch (const YAML::Exception& error) {
@@ -161,10 +179,12 @@ Result<SettingValues> settings_from_environment(std::span<const std::string> env
         const std::string_view variable = std::string_view(entry).substr(0, entry.find('='));
         if (variable.size() == entry.size()) continue;
         if (std::ranges::find(kForeignEnvironment, variable) != kForeignEnvironment.end()) continue;
-        const auto setting =
-            std::ranges::find_if(kSettings, [&](const Setting& s) { return environment_name(s.key) == variable; });
+        const auto setting = std::ranges::find_if(
+            kSettings, [&](const Setting& s) { return environment_name(s.key) == variable; });
         if (setting == kSettings.end())
-            return refuse(fmt::format("the environment has {}, which is not a setting; there are: {}", variable, known_keys()));
+            return refuse(
+                fmt::format("the environment has {}, which is not a setting; there are: {}",
+                            variable, known_keys()));
         out[std::string(setting->key)] = entry.substr(variable.size() + 1);
     }
     return out;
@@ -186,10 +206,12 @@ Result<ServeOptions> make_serve_options(std::span<const SettingValues> layers) {
 
     ServeOptions out;
     out.state = text("state");
-    if (out.state.empty()) return refuse("state is empty; give the directory that holds the service's data");
+    if (out.state.empty())
+        return refuse("state is empty; give the directory that holds the service's data");
     while (out.state.size() > 1 && out.state.ends_with('/')) out.state.pop_back();
     out.gate = TRY(parse_address("gate", text("gate")));
-    if (const auto announced = optional_text("gate-public")) out.gate_public = TRY(parse_address("gate-public", *announced));
+    if (const auto announced = optional_text("gate-public"))
+        out.gate_public = TRY(parse_address("gate-public", *announced));
     out.web = TRY(parse_address("web", text("web")));
     out.admin = TRY(parse_address("admin", text("admin")));
     out.web_tls_cert = optional_text("web-tls-cert");
@@ -204,7 +226,8 @@ Result<ServeOptions> make_serve_options(std::span<const SettingValues> layers) {
                                          : log::Level::error;
     out.drain = std::chrono::seconds(TRY(parse_count("drain", text("drain"), " of seconds")));
     out.threads = TRY(parse_count("threads", text("threads"), " from 1 to 64"));
-    if (out.threads < 1 || out.threads > 64) return refuse("threads takes a whole number from 1 to 64");
+    if (out.threads < 1 || out.threads > 64)
+        return refuse("threads takes a whole number from 1 to 64");
     TRY(check_gate(out));
     TRY(check_web_exposure(out));
     return out;

@@ -1,10 +1,11 @@
-// The service's settings, described once: this table makes the flags of `s4 serve`, the names of environment variables, the
-// keys that a configuration file may hold, their help and their checks.
+// The service's settings, described once: this table makes the flags of `s4 serve`, the names of
+// environment variables, the keys that a configuration file may hold, their help and their checks.
 //
 //   --gate-public HOST:PORT      S4_GATE_PUBLIC=HOST:PORT      gate-public: HOST:PORT
 //
-// A flag goes before the environment, that before the file, that before the default. An unknown key, or a value that its
-// setting does not take, is refused with a sentence that names it and says what would be right.
+// A flag goes before the environment, that before the file, that before the default. An unknown
+// key, or a value that its setting does not take, is refused with a sentence that names it and says
+// what would be right.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +40,11 @@ std::string environment_name(std::string_view key);  // "S4_GATE_PUBLIC"
 
 using SettingValues = std::map<std::string, std::string, std::less<>>;
 
-// A configuration file: YAML, one level of `key: value`. `text` is its content, `name` what errors call it.
+// A configuration file: YAML, one level of `key: value`. `text` is its content, `name` what errors
+// call it.
 Result<SettingValues> parse_settings_file(std::string_view text, std::string_view name);
-// Reads the S4_ variables among `environment` ("NAME=value" entries). An S4_ name that is no setting is refused, but for
-// those that the development scripts use (S4_BIN).
+// Reads the S4_ variables among `environment` ("NAME=value" entries). An S4_ name that is no
+// setting is refused, but for those that the development scripts use (S4_BIN).
 Result<SettingValues> settings_from_environment(std::span<const std::string> environment);
 
 // What `s4 serve` runs with, checked as a whole.

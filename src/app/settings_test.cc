@@ -33,8 +33,10 @@ TEST(Settings, FileTakesKnownKeysOnly) {
     EXPECT_EQ(good->at("signup"), "closed");
     const auto unknown = parse_settings_file("stat: /srv/s4\n", "s4.yaml");
     ASSERT_FALSE(unknown.has_value());
-    EXPECT_THAT(unknown.error().message(), HasSubstr("'stat' is not a setting; there are: state, gate"));
-    EXPECT_THAT(parse_settings_file("a: [1,\n", "s4.yaml").error().message(), HasSubstr("s4.yaml, line"));
+    EXPECT_THAT(unknown.error().message(),
+                HasSubstr("'stat' is not a setting; there are: state, gate"));
+    EXPECT_THAT(parse_settings_file("a: [1,\n", "s4.yaml").error().message(),
+                HasSubstr("s4.yaml, line"));
     EXPECT_FALSE(parse_settings_file("- a\n", "s4.yaml").has_value());
     EXPECT_FALSE(parse_settings_file("state: [a]\n", "s4.yaml").has_value());
     EXPECT_TRUE(parse_settings_file("", "s4.yaml").has_value());
@@ -75,7 +77,9 @@ TEST(Settings, WhatDoesNotFitIsRefusedWithWhatWould) {
 }
 
 TEST(Settings, TestPaymentsOffLoopbackMustBeMeant) {
-    EXPECT_TRUE(options({{{"web", "0.0.0.0:80"}, {"behind-proxy", "yes"}, {"allow-test-payments", "yes"}}}).has_value());
+    EXPECT_TRUE(
+        options({{{"web", "0.0.0.0:80"}, {"behind-proxy", "yes"}, {"allow-test-payments", "yes"}}})
+            .has_value());
 }
 
 }  // namespace

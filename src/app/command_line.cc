@@ -1,0 +1,197 @@
+#include "app/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <vector>
+
+#include "app/version.h"
+
+namespace s4::app {
+namespace {
+
+constexpr const char* kAbout =
+    "S4 sells end-to-end encrypted storage: each customer gets a private Tahoe-LAFS grid.\n"
+    "\n"
+    "Start it, sign up on its page, and give the Tahoe-LAFS client what the page shows:\n"
+    "  s4 serve                                     everything under ./s4-state, pages on "
+    "http://127.0.0.1:8480/\n"
+    "  s4 subscription create --email ann@a.example a grid without the page\n"
+    "  s4 subscription list                         who has one, and how much of it is used\n"
+    "  s4 backup /mnt/backup                        a copy that `s4 restore` takes, made while the "
+    "server runs";
+
+constexpr const char* kServeAbout =
+    "Runs the service until SIGTERM or SIGINT. Every setting may also stand in a YAML file "
+    "(--config) as `key: value`, or in\n"
+    "the environment as S4_KEY with underscores: --gate-public is S4_GATE_PUBLIC. Flags go first, "
+    "then environment, then file.";
+
+// CLI11 keeps references to what it fills, so one struct owns it all while it parses.
+struct Parser {
+    CLI::App app{kAbout, "s4"};
+    std::string state{find_setting("state")->fallback};
+    std::map<std::string, std::string> serve_values;
+    std::string config_file;
+    SubscriptionCommand subscription;
+    std::string backup_directory;
+    std::string restore_directory;
+    CLI::App* serve = nullptr;
+    CLI::App* backup = nullptr;
+    CLI::App* restore = nullptr;
+    std::map<SubscriptionCommand::Verb, CLI::App*> verbs;
+
+    Parser() {
+        app.require_subcommand(1);
+        app.set_version_flag("--version", std::string("s4 ") + std::string(kVersion));
+        app.set_help_flag("-h,--help", "Print this help and exit");
+        app.failure_message([](const CLI::App*, const CLI::Error& error) {
+            return fmt::format("s4: {}; `s4 --help` shows what there is\n", error.what());
+        });
+        add_serve();
+        add_subscription();
+        add_copies();
+    }
+
+  private:
+    void add_serve() {
+        serve = app.add_subcommand("serve", "Run the service");
+        serve->description(kServeAbout);
+        serve->add_option("--config", config_file, "A YAML file of settings.")->type_name("FILE");
+        for (const Setting& setting : settings()) {
+            const std::string key(setting.key);
+            std::string help(setting.help);
+            if (!setting.choices.empty()) {
+                std::string choices(setting.choices);
+                std::ranges::replace(choices, ' ', '|');
+                help += " One of " + choices + ".";
+            }
+            if (!setting.fallback.empty()) help += fmt::format(" [{}]", setting.fallback);
+            CLI::Option* option = serve->add_option("--" + key, serve_values[key], help);
+            option->type_name(type_name(setting.kind));
+            if (setting.kind == SettingKind::flag)
+                option->expected(0, 1)->default_str("yes")->type_name("[yes|no]");
+        }
+    }
+
+    void add_subscription() {
+        using Verb = SubscriptionCommand::Verb;
+        CLI::App* group =
+            app.add_subcommand("subscription", "Look at and change customers' subscriptions");
+        group->require_subcommand(1);
+        const auto verb = [&](Verb which, const char* name, const char* help) {
+            CLI::App* sub = group->add_subcommand(name, help);
+            add_state(*sub);
+            sub->add_flag("--json", subscription.json, "Print JSON for scripts");
+            verbs[which] = sub;
+            return sub;
+        };
+        const auto takes_id = [&](CLI::App* sub) {
+            sub->add_option("subscription", subscription.id,
+                            "The subscription, as `s4 subscription list` shows it")
+                ->required();
+        };
+        verb(Verb::list, "list", "Every subscription: state, plan, used and allowed bytes");
+        takes_id(verb(Verb::show, "show", "One subscription with the addresses of its grid"));
+        CLI::App* create =
+            verb(Verb::create, "create", "A subscription with its grid, without payment");
+        create->add_option("--email", subscription.email, "The customer's e-mail address")
+            ->required();
+        create->add_option("--plan", subscription.plan,
+                           "The plan's name; without it, the first plan");
+        takes_id(verb(Verb::link, "link",
+                      "A new address for the customer's page; the old one stops working"));
+        takes_id(verb(Verb::cancel, "cancel",
+                      "Cancel; the files stay readable until the plan's retention date"));
+    }
+
+    void add_copies() {
+        backup =
+            app.add_subcommand("backup", "Copy the database and the shares while the server runs");
+        add_state(*backup);
+        backup
+            ->add_option("directory", backup_directory,
+                         "Where to; an earlier backup there is brought up to date")
+            ->required();
+        restore = app.add_subcommand("restore", "Put a backup into an empty state directory");
+        add_state(*restore);
+        restore->add_option("directory", restore_directory, "The backup's directory")->required();
+    }
+
+    void add_state(CLI::App& sub) {
+        sub.add_option("--state", state, std::string(find_setting("state")->help))
+            ->envname(environment_name("state"))
+            ->type_name("PATH")
+            ->capture_default_str();
+    }
+
+    static const char* type_name(SettingKind kind) {
+        switch (kind) {
+            case SettingKind::text:
+                return "TEXT";
+            case SettingKind::path:
+                return "PATH";
+            case SettingKind::address:
+                return "HOST:PORT";
+            case SettingKind::choice:
+                return "WORD";
+            case SettingKind::flag:
+                return "yes|no";
+            case SettingKind::seconds:
+                return "SECONDS";
+            case SettingKind::count:
+                return "N";
+        }
+        return "TEXT";
+    }
+};
+
+CommandLine result_of(Parser& parser) {
+    CommandLine out;
+    out.state = parser.state;
+    if (parser.serve->parsed()) {
+        ServeCommand serve;
+        if (!parser.config_file.empty()) serve.config_file = parser.config_file;
+        for (const Setting& setting : settings()) {
+            const std::string key(setting.key);
+            const CLI::Option* option = parser.serve->get_option("--" + key);
+            if (option->count() == 0) continue;
+            const bool bare = setting.kind == SettingKind::flag && parser.serve_values[key].empty();
+            serve.flags[key] = bare ? "yes" : parser.serve_values[key];
+        }
+        out.command = serve;
+    }
+    for (const auto& [verb, sub] : parser.verbs) {
+        if (!sub->parsed()) continue;
+        parser.subscription.verb = verb;
+        out.command = parser.subscription;
+    }
+    if (parser.backup->parsed()) out.command = BackupCommand{parser.backup_directory};
+    if (parser.restore->parsed()) out.command = RestoreCommand{parser.restore_directory};
+    return out;
+}
+
+}  // namespace
+
+CommandLine parse_command_line(std::span<const std::string> arguments) {
+    Parser parser;
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
+    if (reversed.empty()) reversed.push_back("--help");
+    try {
+        parser.app.parse(std::move(reversed));
+    } catch (const CLI::ParseError& error) {
+        std::ostringstream good;
+        std::ostringstream bad;
+        const int code = parser.app.exit(error, good, bad);
+        CommandLine out;
+        out.command = Answer{code == 0 ? 0 : 2, code == 0 ? good.str() : bad.str()};
+        return out;
+    }
+    return result_of(parser);
+}
+
+}  // namespace s4::app

@@ -1,0 +1,52 @@
+// The command line as a value: what `s4 ...` was asked to do. Parsing touches nothing; commands.h
+// and serve.h do the work. command_line.cc is the one file that includes CLI11.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "app/settings.h"
+
+namespace s4::app {
+
+struct ServeCommand {
+    SettingValues flags;
+    std::optional<std::string> config_file;
+};
+
+// `s4 subscription ...`: one request to the running server.
+struct SubscriptionCommand {
+    enum class Verb : std::uint8_t { list, show, create, link, cancel };
+    Verb verb{};
+    std::string id;  // show, link, cancel
+    std::string email;
+    std::string plan;  // create; empty: the first plan
+    bool json = false;
+};
+
+struct BackupCommand {
+    std::string directory;
+};
+
+// Into a state directory that no server uses.
+struct RestoreCommand {
+    std::string directory;
+};
+
+// What the text alone answers: --help, --version, or a command line that does not parse.
+struct Answer {
+    int exit_code = 0;
+    std::string text;
+};
+
+struct CommandLine {
+    std::string state;  // of every command but serve, which has it among its flags
+    std::variant<Answer, ServeCommand, SubscriptionCommand, BackupCommand, RestoreCommand> command;
+};
+
+// `arguments` without the program's name.
+CommandLine parse_command_line(std::span<const std::string> arguments);
+
+}  // namespace s4::app

@@ -1,0 +1,64 @@
+#include "app/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace s4::app {
+namespace {
+
+using ::testing::HasSubstr;
+
+CommandLine parse(std::vector<std::string> arguments) {
+    return parse_command_line(arguments);
+}
+Answer answer(std::vector<std::string> arguments) {
+    const CommandLine line = parse(std::move(arguments));
+    const auto* out = std::get_if<Answer>(&line.command);
+    return out == nullptr ? Answer{-1, "parsed"} : *out;
+}
+
+TEST(CommandLine, HelpTeaches) {
+    const Answer help = answer({"--help"});
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_THAT(help.text, HasSubstr("s4 serve"));
+    EXPECT_THAT(help.text, HasSubstr("s4 subscription create --email"));
+    EXPECT_EQ(answer({}).text, help.text);
+    const Answer serve = answer({"serve", "--help"});
+    EXPECT_EQ(serve.exit_code, 0);
+    for (const Setting& setting : settings())
+        EXPECT_THAT(serve.text, HasSubstr("--" + std::string(setting.key)));
+}
+
+TEST(CommandLine, WhatIsUnknownIsNamed) {
+    EXPECT_EQ(answer({"serve", "--stat", "x"}).exit_code, 2);
+    EXPECT_THAT(answer({"serve", "--stat", "x"}).text, HasSubstr("--stat"));
+    EXPECT_EQ(answer({"dance"}).exit_code, 2);
+    EXPECT_THAT(answer({"subscription", "create"}).text, HasSubstr("--email"));
+}
+
+TEST(CommandLine, ServeTakesOnlyTheFlagsThatWereGiven) {
+    const CommandLine line = parse({"serve", "--state", "d", "--gate", "127.0.0.1:0",
+                                    "--behind-proxy", "--config", "s4.yaml"});
+    const auto& serve = std::get<ServeCommand>(line.command);
+    EXPECT_EQ(serve.flags,
+              (SettingValues{{"state", "d"}, {"gate", "127.0.0.1:0"}, {"behind-proxy", "yes"}}));
+    EXPECT_EQ(serve.config_file, "s4.yaml");
+}
+
+TEST(CommandLine, SubscriptionVerbsCarryTheirArguments) {
+    const CommandLine created = parse({"subscription", "create", "--state", "d", "--email",
+                                       "a@b.example", "--plan", "m", "--json"});
+    const auto& create = std::get<SubscriptionCommand>(created.command);
+    EXPECT_EQ(created.state, "d");
+    EXPECT_EQ(create.verb, SubscriptionCommand::Verb::create);
+    EXPECT_EQ(create.email, "a@b.example");
+    EXPECT_EQ(create.plan, "m");
+    EXPECT_TRUE(create.json);
+    const CommandLine shown = parse({"subscription", "show", "7"});
+    EXPECT_EQ(std::get<SubscriptionCommand>(shown.command).id, "7");
+    EXPECT_EQ(std::get<BackupCommand>(parse({"backup", "/b"}).command).directory, "/b");
+    EXPECT_EQ(std::get<RestoreCommand>(parse({"restore", "/b"}).command).directory, "/b");
+}
+
+}  // namespace
+}  // namespace s4::app

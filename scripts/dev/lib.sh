@@ -5,7 +5,7 @@ export CMAKE_COLOR_DIAGNOSTICS=ON
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 # The system's python, never one from elsewhere on PATH: Debian's modules belong to it.
-export S4_PYTHON=/usr/bin/python3
+python=/usr/bin/python3
 
 say() { printf '\n==> %s\n' "$*"; }
 die() { printf '\n./dev: %s\n' "$*" >&2; exit 1; }

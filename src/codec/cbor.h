@@ -69,11 +69,11 @@ class Reader {
     std::size_t trailing_bytes() const { return in_.remaining(); }
 
   private:
+    Result<Head> raw_head();
     Result<Head> next_head();
     Result<Head> expect(Type type);
-    Result<ByteView> string_of(Type type);
-    Result<void> begin(Type type);
-    Result<void> skip_content(const Head& head);
+    Result<ByteView> string_content(const Head& head);
+    Result<ByteView> join_chunks(Type type);
 
     ByteReader in_;
     Limits limits_;

@@ -50,31 +50,36 @@ Result<Head> read_head(ByteView bytes);
 // The value of a half, single or double float's bits.
 double floating_of(const Head& head);
 
-// The containers that are open around the reader, with what each still owes.
+// The containers that are open around a reader, with what each still owes.
 class Nesting {
   public:
     Nesting(std::size_t depth_max, std::size_t items_max)
         : depth_max_(depth_max), items_max_(items_max) {}
 
-    // Accounts for an item (or an end mark) whose head was read; to be called before its content.
-    // An end mark where none may stand is an error.
+    // Accounts for an item whose head was read; to be called before its content. Errors:
+    // cbor.too_large.
     Result<void> enter_item(const Head& head);
-    // Opens the array, map or tag of this head.
+    // Opens the array or map of this head. Errors: cbor.too_deep, cbor.too_large.
     Result<void> open(const Head& head);
-    // Whether the innermost container has had all its items. Never true for one of indefinite
-    // length.
+    // An end mark was read where an item may begin. Errors: cbor.malformed where none may stand.
+    Result<void> close_by_mark();
+    // The innermost container had all its items.
+    void close();
+
+    // Whether the innermost container is open and has had all its items; never true for one of
+    // indefinite length.
     bool innermost_complete() const;
     bool innermost_indefinite() const { return !frames_.empty() && frames_.back().indefinite; }
-    bool innermost_is_tag() const { return !frames_.empty() && frames_.back().type == Type::tag; }
-    // Whether the next item of the innermost map is a value.
+    // Whether the next item is a map's value.
     bool at_value() const { return !frames_.empty() && frames_.back().value_next; }
-    void close();
+    // Whether at least one item at the top was read and nothing is owed.
+    bool document_complete() const { return items_ > 0 && frames_.empty() && !after_tag_; }
 
     std::size_t depth() const { return frames_.size(); }
 
   private:
     struct Frame {
-        Type type;
+        bool is_map;
         bool indefinite;
         bool value_next;
         std::uint64_t items_left;  // keys and values counted apart
@@ -84,6 +89,7 @@ class Nesting {
     std::size_t depth_max_;
     std::size_t items_max_;
     std::size_t items_ = 0;
+    bool after_tag_ = false;  // a tag was read, what it stands in front of was not
 };
 
 }  // namespace s4::codec::cbor

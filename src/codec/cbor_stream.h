@@ -76,16 +76,19 @@ class StreamReader {
     std::size_t depth() const { return nesting_.depth(); }
 
   private:
-    enum class State : std::uint8_t { item, string_content, string_chunk_head, finished, failed };
+    enum class State : std::uint8_t { item, string_content, chunk_head, finished };
 
-    Result<Event> step();
-    Result<std::optional<Head>> take_head();
+    // The next event, or nothing if there was only inner progress.
+    Result<std::optional<Event>> step();
+    Result<std::optional<Event>> step_item();
+    Result<std::optional<Event>> step_string_content();
+    Result<std::optional<Event>> step_chunk_head();
     Result<Event> item(const Head& head);
-    Result<Event> string_begin(const Head& head);
-    Result<Event> string_content();
-    Result<Event> string_chunk_head();
-    Result<Event> string_end();
-    Result<void> add_text(ByteView more);
+    Result<std::optional<Event>> string_begin(const Head& head);
+    Result<void> begin_chunk(std::uint64_t size);
+    Event string_end();
+    Result<std::optional<Head>> take_head();
+    ByteView take(std::size_t n);
 
     Limits limits_;
     Nesting nesting_;
@@ -102,6 +105,7 @@ class StreamReader {
     bool string_indefinite_ = false;
     std::uint64_t string_left_ = 0;  // of the string, or of its current chunk
     std::string text_;
+    std::size_t chunk_at_ = 0;  // where in text_ the current chunk began
 
     std::optional<Error> error_;
 };

@@ -28,7 +28,8 @@ class Value {
   public:
     Value() = default;  // null
     Value(std::nullptr_t) {}
-    Value(bool v) : data_(v) {}
+    template <std::same_as<bool> T>  // so that no pointer becomes a truth
+    Value(T v) : data_(v) {}
     template <std::signed_integral T>
     Value(T v) : data_(static_cast<std::int64_t>(v)) {}
     template <std::unsigned_integral T>

@@ -60,12 +60,14 @@ inline Result<void> describe(Reader& in, std::string& out) {
         case Type::negative_int:
         case Type::undefined:
         case Type::floating:
-        case Type::simple:
         case Type::end_mark:
-            break;
+            out += "other ";
+            return in.skip();
+        case Type::simple:
+            out += "simple ";
+            return in.skip();
     }
-    out += "other ";
-    return in.skip();
+    return ok();
 }
 
 inline Outcome read_whole(ByteView document, const Limits& limits = {}) {

@@ -47,12 +47,12 @@ std::string_view name_of(EventKind kind);
 
 struct Event {
     EventKind kind = EventKind::need_more;
-    std::uint64_t number = 0;           // unsigned_int, negative_int, simple, tag
-    double real = 0;                    // floating
-    bool truth = false;                 // boolean
-    std::optional<std::uint64_t> size;  // bytes_begin, array_begin, map_begin
-    ByteView bytes;                     // bytes_chunk: borrowed from the piece fed last
-    std::string_view text;              // text: valid until the next call of next()
+    std::uint64_t number = 0;                // unsigned_int, negative_int, simple, tag
+    double real = 0;                         // floating
+    bool truth = false;                      // boolean
+    std::optional<std::uint64_t> size = {};  // bytes_begin, array_begin, map_begin
+    ByteView bytes = {};                     // bytes_chunk: borrowed from the piece fed last
+    std::string_view text = {};              // text: valid until the next call of next()
 };
 
 class StreamReader {

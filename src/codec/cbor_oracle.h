@@ -149,9 +149,13 @@ Outcome read_stream(ByteView document, PieceSize piece_size, const Limits& limit
     }
 }
 
-// libcbor 0.8 knows no simple values but the four that have names.
+// libcbor 0.8 knows no simple values but the four that have names, and none of the tags 6 to 20 in
+// their short form.
 inline bool libcbor_knows(const Outcome& outcome) {
-    return outcome.events.find("simple") == std::string::npos;
+    if (outcome.events.find("simple") != std::string::npos) return false;
+    for (int tag = 6; tag <= 20; ++tag)
+        if (outcome.events.find("#" + std::to_string(tag) + " ") != std::string::npos) return false;
+    return true;
 }
 
 // How many bytes libcbor's tree builder takes for one item, or nothing if it refuses. It does not

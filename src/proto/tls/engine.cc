@@ -367,6 +367,11 @@ void Engine::output_sent(std::size_t bytes) {
     wire.output_at = 0;
 }
 
+void Engine::take_output(ByteBuffer& out) {
+    CHECK(out.empty() && parts_->wire.output_at == 0, "output is taken whole, or piece by piece");
+    std::swap(out, parts_->wire.output);
+}
+
 void Engine::release_buffers() {
     Wire& wire = parts_->wire;
     if (wire.input_left() == 0) {

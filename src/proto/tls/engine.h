@@ -96,6 +96,9 @@ class Engine {
     // ---- bytes to the peer
     ByteView output() const;
     void output_sent(std::size_t bytes);
+    // All of it at once, into `out`, which must be empty and whose room the engine goes on with:
+    // for a pump that reads while it writes, since reading can make output too.
+    void take_output(ByteBuffer& out);
 
     // Gives back the memory of empty buffers: for a connection that waits.
     void release_buffers();

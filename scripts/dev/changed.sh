@@ -1,10 +1,13 @@
 # Which C++ files changed. Sourced after lib.sh by lint and format.
 
-# changed_sources [--all]: sources that differ from the main branch (committed or not), or all of them. On the main branch
-# itself, and in a clone that has none, what the last commit changed.
+# changed_sources [--all | FILE...]: sources that differ from the main branch (committed or not), all of them, or those
+# given. On the main branch itself, and in a clone that has none, what the last commit changed.
 changed_sources() {
     if [ "${1:-}" = --all ]; then
         git ls-files -- '*.cc' '*.h'
+        return
+    elif [ $# -gt 0 ]; then
+        printf '%s\n' "$@"
         return
     fi
     local base

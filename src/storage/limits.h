@@ -1,0 +1,63 @@
+// Every bound of the storage engine, by name. What a plan may change is in GridPolicy (policy.h);
+// these hold for every grid.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/units.h"
+
+namespace s4::storage {
+
+// Names of shares.
+inline constexpr std::size_t kStorageIndexBytes = 16;
+inline constexpr std::uint64_t kShareNumberMax = 0x7fff'ffff;  // Tahoe names no bound; ours
+inline constexpr std::size_t kSharesPerCallMax = 256;          // protocol reference C.1, D.6
+inline constexpr std::size_t kSharesPerIndexMax = 1024;        // over several calls
+
+// Secrets.
+inline constexpr std::size_t kLeaseSecretBytes = 32;
+inline constexpr std::size_t kWriteEnablerBytesMax = 64;  // clients send 32
+inline constexpr std::size_t kUploadSecretBytesMax = 1024;
+
+// Usage: each share counts its data and this much for its row, leases and checksums.
+inline constexpr std::uint64_t kShareOverheadBytes = 512;
+// How far mutable growth may go past the quota (invariant 4).
+inline constexpr std::uint64_t kMutableOverdraftBytes = 16 * kMiB;
+
+// Sizes. A share of at most kSmallShareBytesMax lives in the database
+// (docs/decisions/small-shares.md).
+inline constexpr std::uint64_t kSmallShareBytesMax = 32 * kKiB;
+inline constexpr std::uint64_t kImmutableShareBytesMax = 4096 * kGiB;
+inline constexpr std::uint64_t kMutableShareBytesMax = 16 * kGiB;
+inline constexpr std::uint64_t kExtentBytes = kMiB;    // of a large mutable share
+inline constexpr std::size_t kPiecesPerExtentMax = 8;  // then the extent is rewritten whole
+inline constexpr std::size_t kReadBytesMax = kMiB;     // of one ShareReader::read()
+
+// One test-and-write.
+inline constexpr std::size_t kTestVectorsPerShareMax = 30;
+inline constexpr std::size_t kReadVectorsMax = 30;
+inline constexpr std::size_t kWriteVectorsPerCallMax = 1 << 16;
+inline constexpr std::size_t kSpecimenBytesPerCallMax = kMiB;
+
+// Unfinished uploads.
+inline constexpr Duration kUploadIdleMax = std::chrono::minutes(5);  // secret owned (D.8 b)
+inline constexpr Duration kConnectionUploadIdleMax = std::chrono::minutes(30);
+inline constexpr Duration kUploadReplaceableAfter = std::chrono::seconds(90);  // D.8 c
+inline constexpr std::size_t kUploadRangesMax = 1024;  // separate written pieces of one share
+inline constexpr std::uint64_t kUploadMemoryBytesMax = 32 * kMiB;  // of all grids; beyond: files
+inline constexpr std::uint64_t kStagingMemoryBytes =
+    64 * kKiB;  // of one mutable write; beyond: a file
+
+// Leases.
+inline constexpr std::int64_t kLeaseSeconds = 2'678'400;  // 31 days, as Tahoe
+
+// Corruption advisories.
+inline constexpr std::size_t kAdvisoryReasonBytesMax = 32'765;
+
+// Caches.
+inline constexpr std::size_t kIndexCacheEntriesMax = 65'536;
+inline constexpr std::uint64_t kShareCacheBytesMax = 32 * kMiB;
+inline constexpr std::size_t kAccountsMax = 16'384;  // grids whose usage is held in memory
+
+}  // namespace s4::storage

@@ -26,7 +26,7 @@ constexpr const char* kAbout =
     "server runs";
 
 constexpr const char* kServeAbout =
-    "Runs the service until SIGTERM or SIGINT. Every setting may also stand in a YAML file "
+    "The service runs until SIGTERM or SIGINT. Every setting may also stand in a YAML file "
     "(--config) as `key: value`, or in\n"
     "the environment as S4_KEY with underscores: --gate-public is S4_GATE_PUBLIC. Flags go first, "
     "then environment, then file.";
@@ -60,7 +60,7 @@ struct Parser {
   private:
     void add_serve() {
         serve = app.add_subcommand("serve", "Run the service");
-        serve->description(kServeAbout);
+        serve->footer(kServeAbout);
         serve->add_option("--config", config_file, "A YAML file of settings.")->type_name("FILE");
         for (const Setting& setting : settings()) {
             const std::string key(setting.key);

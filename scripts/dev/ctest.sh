@@ -1,12 +1,14 @@
 # Running ctest under a preset. Sourced after lib.sh by test, asan, tsan and coverage.
 
+# ctest_names PRESET FILTER: the ctest tests whose name holds FILTER, one a line.
+ctest_names() { ctest --test-dir "build/$1" -N -R "$2" | sed -n 's/^ *Test *#[0-9]*: //p'; }
+
 # names_a_ctest PRESET FILTER: whether a test program's name holds FILTER.
-names_a_ctest() { ctest --test-dir "build/$1" -N -R "$2" 2>/dev/null | grep -q 'Test *#'; }
+names_a_ctest() { [ -n "$(ctest_names "$1" "$2")" ]; }
 
 # programs_named PRESET FILTER: the build targets of those tests (ctest names are NAME, NAME.SHARD, fuzz_corpus.NAME).
 programs_named() {
-    ctest --test-dir "build/$1" -N -R "$2" | sed -n 's/^ *Test *#[0-9]*: //p' |
-        sed -E '/^house\./d; s/^fuzz_corpus\.(.*)$/\1_fuzz/; t; s/\.[0-9]+$//; s/$/_test/' | sort -u
+    ctest_names "$1" "$2" | sed -E '/^house\./d; s/^fuzz_corpus\.(.*)$/\1_fuzz/; t; s/\.[0-9]+$//; s/$/_test/' | sort -u
 }
 
 # run_ctest PRESET FILTER [LABELS]: builds and runs. A FILTER that names no test program chooses test cases instead.

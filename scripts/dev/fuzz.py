@@ -79,13 +79,13 @@ def fuzz(program, minutes):
 
 
 def minimise(program, committed, found, log):
-    """Adds to the committed corpus what reaches further than it; returns how many files that are."""
+    """Adds to the committed corpus inputs that reach edges it does not reach; returns how many."""
     with tempfile.TemporaryDirectory() as scratch:
         merged = pathlib.Path(scratch)
         for file in committed.iterdir():
             shutil.copy(file, merged)
         known = {file.name for file in merged.iterdir()}
-        run([program, *LEVEL, "-set_cover_merge=1", merged, found], log)
+        run([program, *LEVEL, "-set_cover_merge=1", "-use_counters=0", merged, found], log)
         added = [file for file in merged.iterdir() if file.name not in known]
         for file in added:
             shutil.copy(file, committed)

@@ -90,7 +90,6 @@ class Database {
     std::invoke_result_t<Work&, Transaction&> write_blocking(Work work);
 
   private:
-    struct Request;
     Database(rt::Runtime& runtime, Options options);
 
     rt::Task<Result<void>> queue_write(const rt::Context& ctx,
@@ -101,7 +100,8 @@ class Database {
 
     rt::Runtime& runtime_;
     Options options_;
-    std::unique_ptr<Writer> writer_;
+    std::string vfs_name_;
+    std::shared_ptr<Writer> writer_;
     std::unique_ptr<Readers> readers_;
 };
 

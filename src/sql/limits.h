@@ -17,11 +17,14 @@ inline constexpr Duration kGroupTimeMax = std::chrono::milliseconds(50);
 
 // Connections that read, and reads that wait for one of them.
 inline constexpr std::size_t kReadersDefault = 4;
+inline constexpr std::size_t kQueuedReadsMax = 8192;
 // A read transaction longer than this holds up checkpoints and is logged.
 inline constexpr Duration kReadTimeWarning = std::chrono::milliseconds(100);
 
 // Pages in the write-ahead log after which it is copied back into the database (4 KiB each).
 inline constexpr std::int64_t kCheckpointPages = 2000;
+// From here on the writer itself finishes the copying, so that the log can begin anew.
+inline constexpr std::int64_t kCheckpointPagesMax = 16'000;
 // A backup copies so many pages between two groups.
 inline constexpr int kBackupStepPages = 256;
 

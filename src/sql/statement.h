@@ -79,7 +79,8 @@ class Rows {
     Rows(Rows&& other) noexcept
         : statement_(std::exchange(other.statement_, nullptr)),
           in_use_(other.in_use_),
-          query_(other.query_) {}
+          query_(other.query_),
+          ended_(other.ended_) {}
     Rows& operator=(Rows&&) = delete;
     ~Rows();
 
@@ -113,6 +114,7 @@ class Rows {
     sqlite3_stmt* statement_;
     bool* in_use_;
     const Query* query_;
+    bool ended_ = false;
 };
 
 }  // namespace s4::sql

@@ -21,11 +21,8 @@ class Reader {
     Result<Rows> select(const Query& query, std::initializer_list<Param> params = {});
 
   protected:
-    friend class Database;
-    friend class Writer;
+    friend class Readers;
     explicit Reader(Connection& connection) : connection_(connection) {}
-    ~Reader() = default;
-
     Connection& connection_;
 };
 

@@ -5,6 +5,7 @@ The text is checked as it is made: whatever is written is turned into bytes agai
 
 import base64
 import json
+import pathlib
 import re
 
 VOCAB = ("none boolean reference dict list tuple set immutable-set unicode set-vocab add-vocab call arguments answer error "
@@ -12,6 +13,7 @@ VOCAB = ("none boolean reference dict list tuple set immutable-set unicode set-v
 
 TOKENS = {0x81: "int", 0x82: "string", 0x83: "neg", 0x84: "float", 0x85: "longint", 0x86: "longneg", 0x87: "vocab",
           0x88: "open", 0x89: "close", 0x8A: "abort", 0x8D: "error", 0x8E: "ping", 0x8F: "pong"}
+HERE = str(pathlib.Path(__file__).resolve().parents[2]).encode()  # stands in tracebacks, and is nobody's business
 TYPES = {name: byte for byte, name in TOKENS.items()}
 
 
@@ -113,7 +115,9 @@ def token_bytes(text):
         return number_bytes(len(body)) + bytes([TYPES[name]]) + body
     if name == "float":
         return bytes([TYPES[name]]) + bytes.fromhex(value)
-    return number_bytes(int(value.split(":")[0])) + bytes([TYPES[name]])
+    number = int(value.split(":")[0])
+    header = b"" if name in ("ping", "pong") and number == 0 else number_bytes(number)
+    return header + bytes([TYPES[name]])
 
 
 def read_message(data):
@@ -124,7 +128,7 @@ def read_message(data):
         text = token_text(name, number, body)
         if token_bytes(text) != data[at:next_at]:
             raise NotTokens
-        texts.append(text)
+        texts.append(token_text(name, number, body.replace(HERE, b"/somewhere")))
         at = next_at
         depth += {"open": 1, "close": -1}.get(name, 0)
         if depth <= 0:

@@ -14,6 +14,10 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "clients"))
 
+import foolscap_peer
+import gbs
+import gbs_probe
+import handmade
 import notation
 import tahoe
 from foolscap.api import Tub
@@ -199,6 +203,50 @@ def record_gbs(base, wanted):
         grid.stop()
 
 
+def record_probe(base, wanted):
+    """The probe's requests with the real server's answers. Their secrets and indexes are the same each time."""
+    if not wanted("gbs/probe"):
+        return
+    grid = Grid(base, tapped="storage")
+    try:
+        furl = foolscap_peer.Furl(grid.storage.furl())
+        grid.settle()
+        start = grid.mark()
+        answers = gbs_probe.run(gbs.Gbs(furl.host, furl.port, furl.name), "golden")
+        grid.settle()
+        exchanges = notation.gbs_exchanges(notation.load(grid.log, start), keep_polls=True)
+        exchanges = [e for e in exchanges if notation.field(e["request"][0], b"user-agent") is None
+                     and notation.field(e["request"][0], b"accept-encoding") is None]
+        assert len(exchanges) == len(answers)
+        lines = []
+        for (label, _), exchange in zip(answers, exchanges):
+            lines += [f"# {label}", *notation.gbs_lines([exchange])]
+        write("gbs/probe", "gbs", "Requests written by hand, good and bad, on a connection each. Errors of 500 are the real "
+              "server's own, not to be copied; docs/differences.md says what S4 answers.", {"swissnum": furl.name}, lines)
+    finally:
+        grid.stop()
+
+
+def record_handmade(base, wanted):
+    for conversation in handmade.CONVERSATIONS:
+        name = "foolscap/" + conversation.__name__.replace("_", "-")
+        if not wanted(name):
+            continue
+        part = base / conversation.__name__
+        part.mkdir()
+        log = part / "tap.log"
+        node = tahoe.Node.create_introducer(part / "introducer",
+                                            launcher=[sys.executable, str(HERE / "tap.py"), str(log)]).start()
+        try:
+            furl = tahoe.wait_for("the FURL", lambda: foolscap_peer.Furl(node.furl()))
+            conversation(furl)
+            tahoe.wait_for("the log to end", lambda: time.time() - notation.load(log)[-1]["at"] > 1)
+        finally:
+            node.stop()
+        facts = {"listener-tub": furl.tub_id, "swissnum": furl.name}
+        write(name, "foolscap", " ".join(conversation.__doc__.split()), facts, notation.foolscap_lines(notation.load(log)))
+
+
 def gbs_name(scenario):
     return "gbs/" + scenario.__name__.replace("_", "-")
 
@@ -270,8 +318,11 @@ def main(names):
         (HERE / folder).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="golden-") as base:
         base = pathlib.Path(base)
-        (base / "gbs").mkdir()
+        for part in ("gbs", "probe"):
+            (base / part).mkdir()
         record_gbs(base / "gbs", wanted)
+        record_probe(base / "probe", wanted)
+        record_handmade(base, wanted)
         record_foolscap(base, wanted)
 
 

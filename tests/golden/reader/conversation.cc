@@ -215,7 +215,8 @@ bool named(std::string_view line, std::string_view name) {
 
 ByteBuffer Token::wire() const {
     ByteBuffer out;
-    if (kind != "float") {
+    const bool bare = kind == "float" || ((kind == "ping" || kind == "pong") && number == 0);
+    if (!bare) {
         std::uint64_t left = number;
         do {
             out.push_back(left & 0x7f);

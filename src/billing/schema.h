@@ -1,0 +1,12 @@
+// billing's tables: subscriptions, ledger, test payments.
+#pragma once
+
+#include <span>
+
+#include "sql/migration.h"
+
+namespace s4::billing {
+
+std::span<const sql::Migration> migrations();
+
+}  // namespace s4::billing

@@ -20,17 +20,15 @@ apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retrie
 
 # packages LIST...: installs what scripts/packages/LIST.txt names and the machine does not have yet.
 packages() {
-    local list wanted=() missing=() name
-    for list in "$@"; do
-        mapfile -t -O "${#wanted[@]}" wanted < <(sed 's/#.*//; s/ *$//; /^$/d' "scripts/packages/$list.txt")
-    done
-    for name in "${wanted[@]}"; do
+    local lists=("${@/%/.txt}") missing=() name
+    lists=("${lists[@]/#/scripts/packages/}")
+    for name in $(sed 's/#.*//' "${lists[@]}" | sort -u); do
         [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)" = installed ] || missing+=("$name")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing ${#missing[@]} Debian packages (from scripts/packages/: $*)"
     for name in "${missing[@]}"; do
-        printf '    %-26s %s\n' "$name" "$(sed -n "s/^$name *# *//p" scripts/packages/*.txt | head -n 1)"
+        printf '    %-26s %s\n' "$name" "$(sed -n "s/^$name *# *//p" "${lists[@]}" | head -n 1)"
     done
     apt update || die "apt-get update failed; is the network up?"
     apt install -y --no-install-recommends "${missing[@]}" || die "apt-get could not install: ${missing[*]}"

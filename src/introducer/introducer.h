@@ -126,11 +126,12 @@ class Introducer {
     std::size_t loaded_count() const { return grids_.size(); }
 
   private:
-    // Loads the grid and takes its turn.
-    rt::Task<Result<GridIntroducer*>> enter(const rt::Context& ctx, GridId grid);
-    rt::Task<Result<bool>> publish_in_turn(const rt::Context& ctx, GridIntroducer& grid,
-                                           std::size_t announcements_max,
-                                           Announcement announcement);
+    class Turn;
+
+    // Waits for the turn at this grid and loads it if need be.
+    rt::Task<Result<Turn>> enter(const rt::Context& ctx, GridId grid);
+    rt::Task<Result<void>> accept(const rt::Context& ctx, GridId id, const Turn& grid,
+                                  Announcement announcement);
 
     rt::Runtime& runtime_;
     sql::Database& database_;

@@ -14,7 +14,7 @@ inline constexpr std::size_t kSignatureTextBytesMax = 256;
 inline constexpr std::size_t kKeyTextBytesMax = 256;
 inline constexpr std::size_t kServiceNameBytesMax = 64;
 inline constexpr std::size_t kMessageDepthMax = 16;
-// Publications to one grid that wait for the one being stored.
-inline constexpr std::size_t kWaitingPublicationsMax = 64;
+// Calls to one grid's introducer that wait for the one under way; one more is refused.
+inline constexpr std::size_t kWaitingCallsMax = 1024;
 
 }  // namespace s4::introducer

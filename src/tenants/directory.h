@@ -67,8 +67,11 @@ class Directory {
     std::size_t cached_count() const { return entries_.size(); }
 
   private:
+    // A snapshot and what shows that it, or an older one of the same grid, is in use.
+    struct Held;
     struct Entry {
         GridPtr grid;
+        std::shared_ptr<const bool> pin;  // shared by all snapshots of the grid
         Secret storage_swissnum;
         crypto::Digest256 storage_lookup{};
         std::list<GridId>::iterator recency;
@@ -82,6 +85,8 @@ class Directory {
 
     Result<GridPtr> remember(Grid grid);
     GridPtr touch(Entry& entry);
+    static GridPtr snapshot(const std::shared_ptr<const bool>& pin, Grid grid);
+    static bool in_use(const Entry& entry);
     void forget(GridId grid);
     void evict_idle();
     rt::Task<Result<void>> follow(const rt::Context& ctx, const Change& change);
@@ -95,5 +100,12 @@ class Directory {
     std::list<GridId> recency_;  // most recently used first
     std::vector<std::function<void(const GridPtr&)>> watchers_;
 };
+
+// The service's TLS identities, newest first; makes the first one if there is none. For start.
+rt::Task<Result<std::vector<ServiceIdentity>>> load_service_identities(const rt::Context& ctx,
+                                                                       sql::Database& database,
+                                                                       const Keyring& keyring,
+                                                                       crypto::Random& random,
+                                                                       UnixSeconds now);
 
 }  // namespace s4::tenants

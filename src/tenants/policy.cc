@@ -1,0 +1,40 @@
+#include "tenants/policy.h"
+
+#include <fmt/format.h>
+
+#include "tenants/limits.h"
+
+namespace s4::tenants {
+
+std::string_view to_string(GridState state) {
+    switch (state) {
+        case GridState::served:
+            return "served";
+        case GridState::read_only:
+            return "read-only";
+        case GridState::frozen:
+            return "frozen";
+        case GridState::closed:
+            return "closed";
+    }
+    return "unknown";
+}
+
+Result<void> validate(const Policy& policy) {
+    const auto refuse = [](std::string message) {
+        return fail(ErrorKind::invalid, "tenants.invalid_policy", std::move(message));
+    };
+    if (policy.quota_bytes > kQuotaBytesMax)
+        return refuse(fmt::format("a grid's quota is at most {} bytes", kQuotaBytesMax));
+    if (policy.connections_max == 0 || policy.connections_max > kConnectionsMax)
+        return refuse(fmt::format("a grid has 1 to {} connections", kConnectionsMax));
+    const std::uint32_t counts[] = {policy.unfinished_uploads_max, policy.leases_per_share_max,
+                                    policy.advisories_max, policy.announcements_max,
+                                    policy.subscribers_max};
+    for (const std::uint32_t count : counts)
+        if (count == 0 || count > kPerGridCountMax)
+            return refuse(fmt::format("a grid's limits are 1 to {}", kPerGridCountMax));
+    return ok();
+}
+
+}  // namespace s4::tenants

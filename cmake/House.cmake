@@ -82,7 +82,7 @@ function(s4_fuzzer TARGET FILE)
     target_sources(${TARGET} PRIVATE ${CMAKE_SOURCE_DIR}/fuzz/replay_main.cc)
     add_dependencies(s4_tests ${TARGET})
     add_test(NAME fuzz_corpus.${corpus} COMMAND ${TARGET} ${corpus_dir})
-    set_tests_properties(fuzz_corpus.${corpus} PROPERTIES LABELS "unit" TIMEOUT 300)
+    set_tests_properties(fuzz_corpus.${corpus} PROPERTIES LABELS "unit;corpus" TIMEOUT 300)
   endif()
 endfunction()
 

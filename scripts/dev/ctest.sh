@@ -24,7 +24,7 @@ run_ctest() {
             mapfile -t targets < <(programs_named "$preset" "$filter")
         else
             export GTEST_FILTER="*$filter*"
-            chosen+=(-L 'unit|sim')
+            chosen+=(-L 'unit|sim' -LE corpus)
         fi
     fi
     [ ${#targets[@]} -eq 0 ] || build "$preset" "${targets[@]}"

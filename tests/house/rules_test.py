@@ -100,6 +100,7 @@ class Words(unittest.TestCase):
         self.assertFalse(self.found("src/rt/asio/x.cc", "auto t = std::chrono::steady_clock::now();"))
         self.assertTrue(self.found("src/storage/x.h", "std::map<Grid*, int> grids_;"))
         self.assertFalse(self.found("src/storage/x.h", "std::map<int, Grid*> grids_;"))
+        self.assertFalse(self.found("src/storage/x.h", "std::map<Grid*, int> grids_;  // never walked"))
         self.assertFalse(self.found("docs/x.md", "TO" "DO"))
 
     def test_an_expensive_header_stays_in_its_place(self):

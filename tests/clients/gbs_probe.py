@@ -98,6 +98,7 @@ def allocation(p):
     one = {"share-numbers": {0}, "allocated-size": 10}
     p.send("allocate, no Content-Type", "POST", path, UPLOAD, cbor2.dumps(body))
     p.cbor("allocate again, other upload secret", path, body, secrets(R, C, b"v" * 20))
+    p.cbor("allocate again, same upload secret", path, body, UPLOAD)
     p.send("allocate, wrong Content-Type", "POST", other, [*UPLOAD, ("Content-Type", "text/plain")], cbor2.dumps(one))
     p.cbor("allocate, Accept text/html", other, one, UPLOAD, accept="text/html")
     p.cbor("allocate without upload secret", other, one, LEASE)
@@ -278,11 +279,14 @@ def run(server, seed):
     return probe.answers
 
 
-def summary(answer, is_read=False):
+def summary(label, answer):
     """What must be the same: the status, and of a success the type, the range and the content. The wording of errors is
     each server's own; but the client looks at the type of a failed download before its status."""
     if answer.status == 0:
         return "connection closed"
+    is_read = label.startswith(("read", "slot read"))
+    if label.startswith("version") and answer.status == 200 and answer.body:
+        return "200 CBOR " + describe(shape(answer.cbor()))
     parts = [str(answer.status)]
     if answer.status < 300:
         content_type = answer.header("content-type")
@@ -299,6 +303,11 @@ def summary(answer, is_read=False):
     if answer.status == 405:
         parts.append("Allow: " + (answer.header("allow") or "none"))
     return " ".join(parts)
+
+
+def shape(value):
+    """A version with its figures left out: those are each server's own."""
+    return {k: shape(v) for k, v in value.items()} if isinstance(value, dict) else type(value).__name__
 
 
 def describe(value):

@@ -43,9 +43,10 @@ def run(*args, check=True, timeout=60, env=None):
 class Server:
     """`s4 serve` on one state directory. May be stopped, killed and started again; its ports stay the same."""
 
-    def __init__(self, state, *flags):
+    def __init__(self, state, *flags, gate="127.0.0.1:0"):
         self.state = pathlib.Path(state)
         self.flags = flags
+        self.gate_flag = gate
         self.process = None
 
     @property
@@ -58,7 +59,7 @@ class Server:
         addresses.unlink(missing_ok=True)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [str(BINARY), "serve", "--state", str(self.state), "--web", "127.0.0.1:0", "--gate", "127.0.0.1:0",
+                [str(BINARY), "serve", "--state", str(self.state), "--web", "127.0.0.1:0", "--gate", self.gate_flag,
                  "--admin", "127.0.0.1:0", *self.flags],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment())
 

@@ -1,10 +1,11 @@
-"""One S4, two customers, each with a real client made from their own page. Tests that stop or break a server use one of
+"""One S4, two customers who signed up in a browser, each with a real client made from their own page. Tests that stop or break a server use one of
 their own (`fresh_server`), but for those of survival, which run on the shared one and leave it running."""
 
 import os
 
 import pytest
 
+import browser
 import customer
 import drills
 import reference
@@ -61,23 +62,27 @@ def make_client(server, grid, home):
 class Customer:
     """A grid and its client, connected."""
 
-    def __init__(self, server, workdir, name):
+    def __init__(self, server, workdir, name, setting=None):
         self.server = server
-        self.grid = server.create_subscription(f"{name}@example.org")
+        if setting is None or STAND_IN:
+            self.grid = server.create_subscription(f"{name}@example.org")
+        else:
+            self.visit = browser.visit(server, f"{name}@example.org", setting)
+            self.grid = browser.grid_of(self.visit)
         self.client = make_client(server, self.grid, workdir / name)
         self.client.start().wait_connected()
 
 
 @pytest.fixture(scope="session")
 def alice(server, workdir):
-    customer = Customer(server, workdir, "alice")
+    customer = Customer(server, workdir, "alice", browser.WIDE)
     yield customer
     customer.client.stop()
 
 
 @pytest.fixture(scope="session")
 def bob(server, workdir):
-    customer = Customer(server, workdir, "bob")
+    customer = Customer(server, workdir, "bob", browser.NARROW_WITHOUT_SCRIPTS)
     yield customer
     customer.client.stop()
 

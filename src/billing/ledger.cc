@@ -12,6 +12,15 @@ constexpr sql::Query kBook{
     "billing.book",
     "INSERT INTO ledger (subscription, provider, reference, booked, cents, currency) "
     "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (provider, reference) DO NOTHING"};
+constexpr sql::Query kNote{
+    "billing.note_payment",
+    "INSERT INTO payments (provider, reference, subscription, begun) VALUES ($1, $2, $3, $4) "
+    "ON CONFLICT (provider, reference) DO NOTHING"};
+constexpr sql::Query kFindNoted{
+    "billing.subscription_of_payment",
+    "SELECT subscription FROM payments WHERE provider = $1 AND reference = $2"};
+constexpr sql::Query kCount{"billing.count_booked",
+                            "SELECT count(*) FROM ledger WHERE subscription = $1"};
 constexpr sql::Query kPaidUntil{"billing.paid_until",
                                 "UPDATE subscriptions SET paid_until = $1 WHERE id = $2"};
 constexpr sql::Query kList{
@@ -40,6 +49,26 @@ UnixSeconds paid_until(UnixSeconds from, const Plan& plan, bool first_payment) {
     year_month_day date = year_month_day{day} + months_of(plan.period);
     if (!date.ok()) date = date.year() / date.month() / last;
     return (sys_days{date} + (start - day)).time_since_epoch().count();
+}
+
+Result<void> note_payment(sql::Transaction& tx, SubscriptionId subscription,
+                          std::string_view provider, const Payment& payment, UnixSeconds now) {
+    TRY(tx.execute(kNote, {provider, payment.reference, subscription, now}));
+    return ok();
+}
+
+Result<SubscriptionId> subscription_of_payment(sql::Reader& db, std::string_view provider,
+                                               const std::string& reference) {
+    sql::Rows rows = TRY(db.select(kFindNoted, {provider, reference}));
+    if (!TRY(rows.next()))
+        return fail(ErrorKind::not_found, "payment.unknown", "no such payment was begun here");
+    return rows.id<SubscriptionId>(0);
+}
+
+Result<std::int64_t> count_booked(sql::Reader& db, SubscriptionId subscription) {
+    sql::Rows rows = TRY(db.select(kCount, {subscription}));
+    TRY(rows.next());
+    return rows.integer(0);
 }
 
 Result<bool> book(sql::Transaction& tx, Subscription& subscription, const Plan& plan,

@@ -26,6 +26,13 @@ CREATE TABLE ledger (
     UNIQUE (provider, reference)
 );
 CREATE INDEX ledger_by_subscription ON ledger (subscription, id);
+CREATE TABLE payments (
+    provider TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    subscription BIGINT NOT NULL REFERENCES subscriptions (id),
+    begun BIGINT NOT NULL,
+    PRIMARY KEY (provider, reference)
+) CLUSTERED;
 CREATE TABLE test_payments (
     reference TEXT PRIMARY KEY,
     status TEXT NOT NULL,

@@ -1,4 +1,4 @@
-// billing's tables: subscriptions, ledger, test payments.
+// billing's tables: subscriptions, payments begun, the ledger, test payments.
 #pragma once
 
 #include <span>

@@ -39,8 +39,9 @@ std::size_t Directory::DigestHash::operator()(const crypto::Digest256& digest) c
 
 rt::Task<Result<std::unique_ptr<Directory>>> Directory::create(const rt::Context& ctx,
                                                                sql::Database& database,
-                                                               const Keyring& keyring) {
-    std::unique_ptr<Directory> out(new Directory(database, keyring));
+                                                               const Keyring& keyring,
+                                                               std::size_t idle_grids_max) {
+    std::unique_ptr<Directory> out(new Directory(database, keyring, idle_grids_max));
     out->seen_change_ =
         CO_TRY(co_await database.read(ctx, [](sql::Reader& db) { return last_change(db); }));
     co_return out;
@@ -144,7 +145,7 @@ void Directory::forget(GridId grid) {
 // time, so that many grids in use do not make each insertion long.
 void Directory::evict_idle() {
     constexpr int kPassedOverMax = 8;
-    for (int passed = 0; entries_.size() > kIdleGridsMax && passed < kPassedOverMax;) {
+    for (int passed = 0; entries_.size() > idle_grids_max_ && passed < kPassedOverMax;) {
         Entry& oldest = entries_.at(recency_.back());
         if (!in_use(oldest)) {
             forget(recency_.back());

@@ -34,10 +34,12 @@ struct FoundTub {
 
 class Directory {
   public:
-    // The references outlive the directory; the database's schema holds migrations().
+    // The references outlive the directory; the database's schema holds migrations(). The program
+    // passes kIdleGridsMax.
     static rt::Task<Result<std::unique_ptr<Directory>>> create(const rt::Context& ctx,
                                                                sql::Database& database,
-                                                               const Keyring& keyring);
+                                                               const Keyring& keyring,
+                                                               std::size_t idle_grids_max);
 
     // Errors of all three: tenants.no_such_grid (not_found), sql.*, seal.*. Closed grids are found
     // by id alone.
@@ -80,8 +82,8 @@ class Directory {
         std::size_t operator()(const crypto::Digest256& digest) const;
     };
 
-    Directory(sql::Database& database, const Keyring& keyring)
-        : database_(database), keyring_(keyring) {}
+    Directory(sql::Database& database, const Keyring& keyring, std::size_t idle_grids_max)
+        : database_(database), keyring_(keyring), idle_grids_max_(idle_grids_max) {}
 
     Result<GridPtr> remember(Grid grid);
     GridPtr touch(Entry& entry);
@@ -93,6 +95,7 @@ class Directory {
 
     sql::Database& database_;
     const Keyring& keyring_;
+    std::size_t idle_grids_max_;
     std::int64_t seen_change_ = 0;
     std::unordered_map<GridId, Entry> entries_;
     std::unordered_map<std::string, TubOwner> tubs_;

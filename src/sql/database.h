@@ -58,8 +58,8 @@ struct Options {
     std::size_t readers = kReadersDefault;
     // Called when a sync failed, so that what is on disk is no longer known. It ends the process;
     // the default logs and aborts. If it returns (the simulator), every later call fails.
-    std::function<void(const Error&)> on_fatal;
-    PlantedBugs planted_bugs;
+    std::function<void(const Error&)> on_fatal{};
+    PlantedBugs planted_bugs{};
 };
 
 class Database {

@@ -158,8 +158,9 @@ void Directory::evict_idle() {
 
 rt::Task<Result<void>> Directory::catch_up(const rt::Context& ctx) {
     for (;;) {
+        const std::int64_t after = seen_change_;  // the closure runs on another thread
         const auto changes = CO_TRY(co_await database_.read(
-            ctx, [&](sql::Reader& db) { return changes_since(db, seen_change_, kPageMax); }));
+            ctx, [after](sql::Reader& db) { return changes_since(db, after, kPageMax); }));
         for (const Change& change : changes) CO_TRY(co_await follow(ctx, change));
         if (changes.size() < kPageMax) co_return ok();
     }

@@ -11,6 +11,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,15 @@ class Key {
   private:
     GridId grid_;
     Name name_;
+};
+
+struct KeyHash {
+    // Names are random, so that any eight bytes of one are a hash.
+    std::size_t operator()(const Key& key) const noexcept {
+        std::size_t out;
+        std::memcpy(&out, key.name().data(), sizeof out);
+        return out;
+    }
 };
 
 // A blob in the making: written in any order, read back, then published once. Bytes never written

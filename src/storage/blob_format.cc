@@ -129,6 +129,19 @@ void BlockSums::append(ByteView bytes) {
     }
 }
 
+BlockSums BlockSums::continuation() const {
+    BlockSums out;
+    out.last_ = last_;
+    out.covered_ = covered_;
+    return out;
+}
+
+void BlockSums::extend(const BlockSums& continued) {
+    whole_.insert(whole_.end(), continued.whole_.begin(), continued.whole_.end());
+    last_ = continued.last_;
+    covered_ = continued.covered_;
+}
+
 std::vector<std::uint32_t> BlockSums::sums() const {
     std::vector<std::uint32_t> out = whole_;
     if (covered_ % kBlobBlockBytes != 0) out.push_back(last_);
@@ -147,17 +160,15 @@ std::uint64_t blob_size(std::uint64_t data_size, std::size_t record_bytes) {
     return kBlobHeaderBytes + data_size + 4 * block_count(data_size) + record_bytes + 4;
 }
 
-ByteBuffer make_blob(const BlobHeader& header, ByteView data, ByteView record) {
-    CHECK(header.data.size == data.size() && header.record_bytes == record.size(),
+void close_blob(const BlobHeader& header, ByteBuffer& room_and_data, ByteView record) {
+    CHECK(room_and_data.size() == kBlobHeaderBytes + header.data.size &&
+              header.record_bytes == record.size(),
           "a blob's header speaks of its data");
-    ByteBuffer out;
-    out.reserve(static_cast<std::size_t>(blob_size(data.size(), record.size())));
-    append(out, write_header(header));
-    append(out, data);
+    const auto head = write_header(header);
+    std::copy(head.begin(), head.end(), room_and_data.begin());
     BlockSums sums;
-    sums.append(data);
-    append(out, make_trailer(sums, record));
-    return out;
+    sums.append(ByteView(room_and_data).subspan(kBlobHeaderBytes));
+    append(room_and_data, make_trailer(sums, record));
 }
 
 Result<void> BlobVerifier::append(ByteView bytes) {

@@ -62,6 +62,10 @@ class BlockSums {
   public:
     std::uint64_t covered() const { return covered_; }
     void append(ByteView bytes);
+    // Goes on where this one stands, and knows nothing of what came before; extend() takes in what
+    // it gathered.
+    BlockSums continuation() const;
+    void extend(const BlockSums& continued);
     // With that of the last, short block.
     std::vector<std::uint32_t> sums() const;
 
@@ -73,8 +77,9 @@ class BlockSums {
 
 ByteBuffer make_trailer(const BlockSums& sums, ByteView record);
 std::uint64_t blob_size(std::uint64_t data_size, std::size_t record_bytes);
-// The whole of a blob whose data is at hand. Sets nothing in `header` but what it writes.
-ByteBuffer make_blob(const BlobHeader& header, ByteView data, ByteView record);
+// Makes a blob of a buffer whose first kBlobHeaderBytes are room for the header and whose rest are
+// the data.
+void close_blob(const BlobHeader& header, ByteBuffer& room_and_data, ByteView record);
 
 // Takes a blob's bytes in order, in pieces of any size; finish() says whether it was whole.
 class BlobVerifier {

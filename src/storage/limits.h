@@ -30,9 +30,10 @@ inline constexpr std::uint64_t kMutableOverdraftBytes = 16 * kMiB;
 inline constexpr std::uint64_t kSmallShareBytesMax = 32 * kKiB;
 inline constexpr std::uint64_t kImmutableShareBytesMax = 4096 * kGiB;
 inline constexpr std::uint64_t kMutableShareBytesMax = 16 * kGiB;
-inline constexpr std::uint64_t kExtentBytes = kMiB;    // of a large mutable share
-inline constexpr std::size_t kPiecesPerExtentMax = 8;  // then the extent is rewritten whole
-inline constexpr std::size_t kReadBytesMax = kMiB;     // of one ShareReader::read()
+inline constexpr std::uint64_t kExtentBytes = kMiB;     // of a large mutable share
+inline constexpr std::size_t kPiecesPerExtentMax = 8;   // then the extent is rewritten whole
+inline constexpr std::size_t kExtentsInFlightMax = 16;  // in memory, on their way to the store
+inline constexpr std::size_t kReadBytesMax = kMiB;      // of one ShareReader::read()
 
 // One test-and-write.
 inline constexpr std::size_t kTestVectorsPerShareMax = 30;
@@ -58,6 +59,7 @@ inline constexpr std::size_t kAdvisoryReasonBytesMax = 32'765;
 // Caches.
 inline constexpr std::size_t kIndexCacheEntriesMax = 65'536;
 inline constexpr std::uint64_t kShareCacheBytesMax = 32 * kMiB;
+inline constexpr std::size_t kOpenBlobsMax = 256;    // files
 inline constexpr std::size_t kAccountsMax = 16'384;  // grids whose usage is held in memory
 
 }  // namespace s4::storage

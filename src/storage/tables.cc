@@ -1,7 +1,6 @@
 #include "storage/tables.h"
 
 #include <algorithm>
-#include <set>
 
 namespace s4::storage::tables {
 namespace {
@@ -69,13 +68,10 @@ constexpr Query kInsertLease{
     "storage.insert_lease",
     "INSERT INTO storage_lease (grid, si, renew_hash, share, cancel_hash, expires_s) "
     "VALUES ($1, $2, $3, $4, $5, $6)"};
-constexpr Query kRenewLeases{
-    "storage.renew_leases",
-    "UPDATE storage_lease SET expires_s = CASE WHEN expires_s < $4 THEN $4 ELSE expires_s END "
-    "WHERE grid = $1 AND si = $2 AND renew_hash = $3"};
-constexpr Query kLeaseShares{
-    "storage.lease_shares",
-    "SELECT share FROM storage_lease WHERE grid = $1 AND si = $2 AND renew_hash = $3"};
+constexpr Query kRenewLease{
+    "storage.renew_lease",
+    "UPDATE storage_lease SET expires_s = CASE WHEN expires_s < $5 THEN $5 ELSE expires_s END "
+    "WHERE grid = $1 AND si = $2 AND renew_hash = $3 AND share = $4"};
 constexpr Query kCountLeases{
     "storage.count_leases",
     "SELECT count(*) FROM storage_lease WHERE grid = $1 AND si = $2 AND share = $3"};
@@ -343,35 +339,24 @@ Result<void> insert_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber
     return ok();
 }
 
-Result<void> put_lease(sql::Transaction& tx, const IndexKey& key,
-                       std::span<const ShareNumber> shares, const Lease& lease,
-                       const LeaseRule& rule) {
-    const std::int64_t renewed =
-        TRY(tx.execute(kRenewLeases, {key.grid, key.index.bytes, lease.renew_hash, lease.expires}));
-    if (static_cast<std::size_t>(renewed) >= shares.size() && shares.size() == 1) return ok();
-    std::set<ShareNumber> have;
+Result<void> put_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber share,
+                       const Lease& lease, const LeaseRule& rule) {
+    const std::int64_t renewed = TRY(tx.execute(
+        kRenewLease, {key.grid, key.index.bytes, lease.renew_hash, share, lease.expires}));
+    if (renewed != 0 || rule.fresh == NewLeases::skip) return ok();
+    if (rule.fresh == NewLeases::refuse)
+        return fail(ErrorKind::no_space, "storage.read_only",
+                    "the grid is read-only: leases can be renewed, not added");
+    std::int64_t count = 0;
     {
-        sql::Rows rows =
-            TRY(tx.select(kLeaseShares, {key.grid, key.index.bytes, lease.renew_hash}));
-        while (TRY(rows.next())) have.insert(static_cast<ShareNumber>(rows.integer(0)));
-    }
-    for (const ShareNumber share : shares) {
-        if (have.contains(share) || rule.fresh == NewLeases::skip) continue;
-        if (rule.fresh == NewLeases::refuse)
-            return fail(ErrorKind::no_space, "storage.read_only",
-                        "the grid is read-only: leases can be renewed, not added");
         sql::Rows rows = TRY(tx.select(kCountLeases, {key.grid, key.index.bytes, share}));
-        const bool full = TRY(rows.next())
-        &&rows.integer(0) >= static_cast<std::int64_t>(rule.per_share_max);
-        while (TRY(rows.next())) {
-        }
-        if (full && rule.above_limit == NewLeases::skip) continue;
-        if (full)
-            return fail(ErrorKind::too_large, "storage.too_many_leases",
-                        "the share has as many leases as one may have");
-        TRY(insert_lease(tx, key, share, lease));
+        if (TRY(rows.next())) count = rows.integer(0);
     }
-    return ok();
+    if (count < static_cast<std::int64_t>(rule.per_share_max))
+        return insert_lease(tx, key, share, lease);
+    if (rule.above_limit == NewLeases::skip) return ok();
+    return fail(ErrorKind::too_large, "storage.too_many_leases",
+                "the share has as many leases as one may have");
 }
 
 Result<std::vector<LeaseInfo>> load_leases(sql::Reader& db, const IndexKey& key,

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "base/bytes.h"
@@ -88,10 +87,9 @@ struct LeaseRule {
 
 Result<void> insert_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber share,
                           const Lease& lease);
-// Renews the lease of this renew secret on the shares, or adds it where it is missing.
-Result<void> put_lease(sql::Transaction& tx, const IndexKey& key,
-                       std::span<const ShareNumber> shares, const Lease& lease,
-                       const LeaseRule& rule);
+// Renews the share's lease of this renew secret, or adds it.
+Result<void> put_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber share,
+                       const Lease& lease, const LeaseRule& rule);
 Result<std::vector<LeaseInfo>> load_leases(sql::Reader& db, const IndexKey& key, ShareNumber share);
 
 // -- usage --

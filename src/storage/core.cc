@@ -10,9 +10,9 @@
 
 namespace s4::storage {
 
-Core::Core(rt::Runtime& runtime_in, sql::Database& db_in, blob::Store& blobs_in,
-           const Policies& policies_in, EngineOptions options_in, crypto::Sealer sealer_in,
-           crypto::KeyedHash enabler_hash_in)
+Core::Core(const rt::Context& life, rt::Runtime& runtime_in, sql::Database& db_in,
+           blob::Store& blobs_in, const Policies& policies_in, EngineOptions options_in,
+           crypto::Sealer sealer_in, crypto::KeyedHash enabler_hash_in)
     : runtime(runtime_in),
       db(db_in),
       blobs(blobs_in),
@@ -22,7 +22,7 @@ Core::Core(rt::Runtime& runtime_in, sql::Database& db_in, blob::Store& blobs_in,
       enabler_hash(std::move(enabler_hash_in)),
       run(static_cast<std::int64_t>(crypto::random_below(runtime_in.random, INT64_MAX)) + 1),
       turns(runtime_in.reactor),
-      background(rt::Context{}) {}
+      background(life) {}
 
 Result<GridPolicy> Core::policy(GridId grid) const {
     if (closing)

@@ -28,8 +28,10 @@
 namespace s4::storage {
 
 struct Core {
-    Core(rt::Runtime& runtime, sql::Database& db, blob::Store& blobs, const Policies& policies,
-         EngineOptions options, crypto::Sealer sealer, crypto::KeyedHash enabler_hash);
+    // `life` is what the background work belongs to.
+    Core(const rt::Context& life, rt::Runtime& runtime, sql::Database& db, blob::Store& blobs,
+         const Policies& policies, EngineOptions options, crypto::Sealer sealer,
+         crypto::KeyedHash enabler_hash);
 
     rt::Runtime& runtime;
     sql::Database& db;

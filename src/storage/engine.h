@@ -131,8 +131,9 @@ struct EngineOptions {
 
 class Engine {
   public:
-    // Clears what a former process left unfinished. The references outlive the engine; the
-    // database's schema holds storage::migrations() (schema.h).
+    // Clears what a former process left unfinished. Background work stops when `ctx` is cancelled,
+    // at the latest by close(). The references outlive the engine; the database's schema holds
+    // storage::migrations() (schema.h).
     static rt::Task<Result<std::unique_ptr<Engine>>> create(
         const rt::Context& ctx, rt::Runtime& runtime, sql::Database& database, blob::Store& blobs,
         const crypto::MasterKey& master, const Policies& policies, EngineOptions options);

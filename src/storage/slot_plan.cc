@@ -150,6 +150,8 @@ rt::Task<Result<void>> SlotPlan::plan_share(const rt::Context& ctx, SharePlan& p
     plan.length = length_after(plan.old_length(), *plan.write);
     plan.version = std::max(plan.old ? plan.old->row.version + 1 : 0, core_.now_us());
     const bool was_large = plan.old && plan.old->row.place == Place::extents;
+    for (const WriteVector& write : plan.write->writes)
+        plan.written.add({write.offset, write.data.size});
     if (deletes(*plan.write)) {
         if (plan.old) plan.outcome = SharePlan::Outcome::deleted;
         co_return ok();
@@ -190,14 +192,18 @@ void SlotPlan::plan_regions(SharePlan& plan) {
 
 void SlotPlan::plan_region(SharePlan& plan, std::uint64_t region, ByteRange range) {
     std::vector<tables::Piece> old;
-    if (plan.old)
-        for (const tables::Piece& piece : plan.old->pieces) {
-            if (region_of(piece.at.offset) != region) continue;
-            plan.superseded.insert(piece.blob);
-            if (piece.at.offset >= plan.length) continue;
-            old.push_back(piece);
-            old.back().at.size = std::min(piece.at.size, plan.length - piece.at.offset);
+    if (plan.old) {
+        const auto& pieces = plan.old->pieces;
+        auto piece = std::lower_bound(
+            pieces.begin(), pieces.end(), region,
+            [](const tables::Piece& p, std::uint64_t at) { return p.at.offset < at; });
+        for (; piece != pieces.end() && piece->at.offset < region + kExtentBytes; ++piece) {
+            plan.superseded.insert(piece->blob);
+            if (piece->at.offset >= plan.length) continue;
+            old.push_back(*piece);
+            old.back().at.size = std::min(piece->at.size, plan.length - piece->at.offset);
         }
+    }
     BlobNames::Hold blob(core_.names, core_.new_blob(call_.key.grid));
     auto pieces = lay_over(old, range, blob.key().name());
     if (pieces.size() > kPiecesPerExtentMax) {
@@ -209,10 +215,7 @@ void SlotPlan::plan_region(SharePlan& plan, std::uint64_t region, ByteRange rang
 
 rt::Task<Result<void>> SlotPlan::assemble(const rt::Context& ctx, const SharePlan& plan,
                                           ByteRange range, MutByteView into) {
-    RangeSet written;
-    for (const WriteVector& write : plan.write->writes)
-        written.add({write.offset, write.data.size});
-    const auto covered = written.inside(range);
+    const auto covered = plan.written.inside(range);
     const bool all_new = covered.size() == 1 && covered.front() == range;
     std::fill(into.begin(), into.end(), 0);
     if (plan.old && !all_new && range.size != 0) {

@@ -40,6 +40,7 @@ struct SharePlan {
     Outcome outcome = Outcome::unchanged;
     std::uint64_t length = 0;  // afterwards
     std::uint64_t version = 0;
+    RangeSet written;                 // by the write vectors
     ByteBuffer data;                  // outcome small
     std::vector<RegionPlan> regions;  // outcome extents
     std::set<tables::BlobName> superseded;

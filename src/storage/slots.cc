@@ -105,9 +105,10 @@ class SmallWrite {
         rows_ = TRY(tables::load_index(tx_, call_.key));
         slot_ = rows_.empty() ? std::nullopt : TRY(tables::load_slot(tx_, call_.key));
         TRY(check_slot(call_, rows_, slot_));
-        if (needs_extents()) return Outcome{.needs_extents = true};
-        TRY(load());
         Outcome out;
+        out.needs_extents = needs_extents();
+        if (out.needs_extents) return out;
+        TRY(load());
         for (const ShareRow& row : rows_)
             out.before.push_back(reads_all() ? shares_.at(row.share) : MutableShare{row, {}, {}});
         for (const auto& [number, write] : call_.request.shares)

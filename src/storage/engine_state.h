@@ -1,0 +1,44 @@
+// EngineState: the parts of one Engine, in the order in which they may use each other. engine.cc
+// alone makes it.
+#pragma once
+
+#include <cstddef>
+
+#include "storage/collector.h"
+#include "storage/core.h"
+#include "storage/reading.h"
+#include "storage/slots.h"
+#include "storage/uploads.h"
+#include "storage/walk.h"
+
+namespace s4::storage {
+
+class EngineState {
+  public:
+    EngineState(const rt::Context& life, rt::Runtime& runtime, sql::Database& db,
+                blob::Store& blobs, const Policies& policies, EngineOptions options,
+                crypto::Sealer sealer, crypto::KeyedHash enabler_hash)
+        : core(life, runtime, db, blobs, policies, options, std::move(sealer),
+               std::move(enabler_hash)),
+          uploads(core),
+          reading(core),
+          slots(core),
+          walk(core),
+          collector(core) {}
+
+    // Every collect_every, unless paused.
+    rt::Task<void> run_collector(rt::Context ctx);
+    // Ends idle uploads, and looks how full the disk is.
+    rt::Task<void> run_sweeper(rt::Context ctx);
+    rt::Task<void> look_at_disk(const rt::Context& ctx);
+
+    Core core;
+    Uploads uploads;
+    Reading reading;
+    Slots slots;
+    Walk walk;
+    Collector collector;
+    std::size_t collector_pauses = 0;
+};
+
+}  // namespace s4::storage

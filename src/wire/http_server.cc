@@ -39,6 +39,7 @@ class HttpConnection {
     // What HttpRequest offers.
     const http1::RequestHead& request() const { return parser_.head(); }
     const rt::Endpoint& peer() const { return peer_; }
+    std::unique_ptr<HttpAttachment>& attachment() { return attachment_; }
     rt::Task<Result<ByteView>> next_piece(const rt::Context& ctx);
 
     // What HttpResponse offers.
@@ -72,6 +73,7 @@ class HttpConnection {
     HttpServer& server_;
     std::unique_ptr<rt::Stream> stream_;
     rt::Endpoint peer_;
+    std::unique_ptr<HttpAttachment> attachment_;
     Instant deadline_ = rt::kNoDeadline;
     bool idle_ = false;
     bool aborted_ = false;
@@ -350,6 +352,9 @@ const http1::RequestHead& HttpRequest::head() const {
 }
 const rt::Endpoint& HttpRequest::peer() const {
     return connection_.peer();
+}
+std::unique_ptr<HttpAttachment>& HttpRequest::attachment() {
+    return connection_.attachment();
 }
 
 [[clang::coro_wrapper]] rt::Task<Result<ByteView>> HttpRequest::next_piece(const rt::Context& ctx) {

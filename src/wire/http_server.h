@@ -29,6 +29,13 @@ namespace s4::wire {
 
 class HttpConnection;
 
+// What a handler keeps with a connection from one request to the next: who the peer turned out to
+// be, for example. Destroyed with the connection.
+class HttpAttachment {
+  public:
+    virtual ~HttpAttachment() = default;
+};
+
 // One request as its handler sees it; lives as long as the handler's call.
 class HttpRequest {
   public:
@@ -38,6 +45,7 @@ class HttpRequest {
 
     const proto::http1::RequestHead& head() const;
     const rt::Endpoint& peer() const;
+    std::unique_ptr<HttpAttachment>& attachment();
 
     // The next piece of the body, decoded; empty at its end. It lives until the next call. Nothing
     // is read from the peer before it is asked for here, so a slow handler slows the sender down.

@@ -1,0 +1,22 @@
+// GridPolicies: what the storage engine asks of a grid's record. The two folders do not know each
+// other; this is the one place that translates.
+#pragma once
+
+#include "storage/policy.h"
+#include "tenants/directory.h"
+
+namespace s4::gate {
+
+class GridPolicies final : public storage::Policies {
+  public:
+    // The directory is set after the engine is made, since the engine takes this in its creation;
+    // until then no grid exists.
+    void follow(const tenants::Directory& directory) { directory_ = &directory; }
+
+    std::optional<storage::GridPolicy> policy(GridId grid) const override;
+
+  private:
+    const tenants::Directory* directory_ = nullptr;
+};
+
+}  // namespace s4::gate

@@ -1,0 +1,31 @@
+// What strangers and grids may take of the public port. What a plan may change is in the grid's
+// policy (tenants/policy.h).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "base/units.h"
+
+namespace s4::gate {
+
+// The first bytes decide which protocol is spoken (design: one port, every tenant).
+inline constexpr std::size_t kFirstBytesMax = 8;
+inline constexpr Duration kFirstBytesTimeMax = std::chrono::seconds(30);
+
+// Connections that have not yet said what they speak, or not finished their TLS handshake. Further
+// ones are closed at once.
+inline constexpr std::size_t kStrangersMax = 2048;
+inline constexpr std::size_t kStrangersPerHostMax = 128;
+
+// A client cycles through up to 10 pooled connections with its poll for the version. Beyond this
+// many of one host on one grid, that answer closes the connection it came on: the pool shrinks
+// without a failed request.
+inline constexpr std::size_t kPooledConnectionsPerHostMax = 6;
+
+// Shares are read and sent in pieces of this length.
+inline constexpr std::size_t kReadPieceBytes = 256 * kKiB;
+// Answers up to here are put together and sent in one write.
+inline constexpr std::size_t kGatheredAnswerBytesMax = 64 * kKiB;
+
+}  // namespace s4::gate

@@ -6,6 +6,8 @@
 #include <cstddef>
 
 #include "base/units.h"
+#include "proto/foolscap/keepalive.h"
+#include "proto/foolscap/limits.h"
 #include "proto/http1/limits.h"
 
 namespace s4::wire {
@@ -44,6 +46,25 @@ inline constexpr Duration kHttpSweepInterval = std::chrono::seconds(2);
 inline constexpr Duration kHttpGoodbyeTime = std::chrono::seconds(2);
 // After a failed accept (no descriptors left) before the next.
 inline constexpr Duration kAcceptRetryTime = std::chrono::milliseconds(100);
+
+struct FoolscapLimits {
+    proto::foolscap::BrokerLimits broker;
+    proto::foolscap::KeepalivePolicy keepalive;
+    Duration negotiation_time_max = proto::foolscap::kNegotiationTime;
+    // Bytes that wait to be written: above the first nothing is read until the peer has taken some,
+    // above the second a peer that is told of news is given up.
+    std::size_t unsent_bytes_max = 1 * kMiB;
+    std::size_t lag_bytes_max = 8 * kMiB;
+    // For the peer to take one piece (kFoolscapPieceBytesMax).
+    Duration write_time_max = std::chrono::seconds(120);
+};
+
+// A connection waits for a call with this much room, and grows to the second while much comes.
+inline constexpr std::size_t kFoolscapReadBytesMin = 4 * 1024;
+inline constexpr std::size_t kFoolscapReadBytesMax = 64 * 1024;
+inline constexpr std::size_t kFoolscapPieceBytesMax = 256 * 1024;
+// How long an ending connection tries to get its last words written.
+inline constexpr Duration kFoolscapGoodbyeTime = std::chrono::seconds(5);
 
 struct HttpClientLimits {
     proto::http1::Limits message;

@@ -132,6 +132,8 @@ class Broker final : private MessageHost, private Exporter {
 
     std::size_t calls_in_flight() const { return calls_.size(); }
     std::size_t held_bytes() const { return held_bytes_; }
+    // Whether the peer holds a reference to this object of ours.
+    bool peer_holds(ObjectId object) const { return clids_by_object_.contains(object.value); }
     std::size_t exported_objects() const { return exports_by_clid_.size(); }
     std::size_t remote_references() const { return references_.size(); }
 

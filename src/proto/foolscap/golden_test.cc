@@ -51,12 +51,12 @@ TEST_P(Golden, OurListenerNegotiatesWordForWord) {
         const std::string theirs = lines(events, true);
         const std::string recorded = lines(events, false);
         if (!table) table.emplace(field(recorded, "my-incarnation"));
-        Negotiation machine = Negotiation::listener(ConnectionId{next++});
+        Negotiation machine = Negotiation::listener();
         ByteView bytes = as_bytes(theirs);
         auto step = machine.receive(bytes);
         ASSERT_TRUE(std::holds_alternative<Negotiation::ChooseTub>(step));
         EXPECT_EQ(std::get<Negotiation::ChooseTub>(step).tub_id, tub);
-        machine.tub_chosen(tub, *table);
+        machine.tub_chosen(ConnectionId{next++}, tub, *table);
         machine.tls_ready(field(theirs, "my-tub-id"));
         step = machine.receive(bytes);
         ASSERT_TRUE(std::holds_alternative<Negotiation::Established>(step)) << number;

@@ -78,14 +78,15 @@ std::string_view first_line(std::string_view block) {
 
 }  // namespace
 
-Negotiation Negotiation::listener(ConnectionId connection) {
-    return {connection, true};
+Negotiation Negotiation::listener() {
+    return Negotiation(true);
 }
 
 Negotiation Negotiation::connector(ConnectionId connection, std::string my_tub_id,
                                    DuplicateTable& table, std::string target_tub_id,
                                    std::string_view host) {
-    Negotiation out(connection, false);
+    Negotiation out(false);
+    out.connection_ = connection;
     out.my_tub_id_ = std::move(my_tub_id);
     out.table_ = &table;
     out.target_tub_id_ = std::move(target_tub_id);
@@ -177,8 +178,10 @@ Negotiation::Judged<Negotiation::Step> Negotiation::handle_response(std::string_
     return StartTls{};
 }
 
-Negotiation::Step Negotiation::tub_chosen(std::string my_tub_id, DuplicateTable& table) {
+Negotiation::Step Negotiation::tub_chosen(ConnectionId connection, std::string my_tub_id,
+                                          DuplicateTable& table) {
     CHECK(receiving_ == Receiving::choosing_tub, "a tub is chosen when it was asked for");
+    connection_ = connection;
     my_tub_id_ = std::move(my_tub_id);
     table_ = &table;
     send(
@@ -190,8 +193,12 @@ Negotiation::Step Negotiation::tub_chosen(std::string my_tub_id, DuplicateTable&
 }
 
 Negotiation::Step Negotiation::tub_unknown() {
+    return tub_refused("unknown TubID " + my_tub_id_);
+}
+
+Negotiation::Step Negotiation::tub_refused(std::string why) {
     CHECK(receiving_ == Receiving::choosing_tub, "a tub is chosen when it was asked for");
-    return fail_with({.revealed = true, .text = "unknown TubID " + my_tub_id_});
+    return fail_with({.revealed = true, .text = std::move(why)});
 }
 
 Negotiation::Step Negotiation::tls_ready(std::optional<std::string> peer_tub_id) {

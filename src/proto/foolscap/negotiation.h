@@ -53,7 +53,7 @@ class Negotiation {
     };
     using Step = std::variant<Wait, ChooseTub, StartTls, Established, Failed>;
 
-    static Negotiation listener(ConnectionId connection);
+    static Negotiation listener();
     // `host` is the host of the hint that was connected to. The table is our own Tub's and
     // outlives the negotiation. Its first block is in the output at once.
     static Negotiation connector(ConnectionId connection, std::string my_tub_id,
@@ -64,8 +64,10 @@ class Negotiation {
     // to what the step begins: TLS, or Banana.
     Step receive(ByteView& bytes);
 
-    Step tub_chosen(std::string my_tub_id, DuplicateTable& table);
+    Step tub_chosen(ConnectionId connection, std::string my_tub_id, DuplicateTable& table);
     Step tub_unknown();
+    // The Tub is known but takes no connection now; the peer is told why.
+    Step tub_refused(std::string why);
     // TLS is up. `peer_tub_id` is that of the certificate the peer presented, if it did: with
     // TLS 1.3 it is known only when the handshake is complete, and not before may this be called.
     Step tls_ready(std::optional<std::string> peer_tub_id);
@@ -94,8 +96,7 @@ class Negotiation {
     template <typename T>
     using Judged = std::expected<T, Rejection>;
 
-    Negotiation(ConnectionId connection, bool is_listener)
-        : connection_(connection), is_listener_(is_listener) {}
+    explicit Negotiation(bool is_listener) : is_listener_(is_listener) {}
 
     static std::unexpected<Rejection> refuse(std::string text);    // revealed
     static std::unexpected<Rejection> internal(std::string text);  // for our log only

@@ -25,7 +25,7 @@ void drive(Negotiation machine, DuplicateTable& table, const std::string& mine,
         CHECK(!std::holds_alternative<Negotiation::Wait>(step) || piece.empty(),
               "a machine that waits has used everything");
         if (std::holds_alternative<Negotiation::ChooseTub>(step))
-            step = machine.tub_chosen(mine, table);
+            step = machine.tub_chosen(ConnectionId{2}, mine, table);
         if (std::holds_alternative<Negotiation::StartTls>(step)) step = machine.tls_ready(peer);
         CHECK(machine.take_output().size() < 8192, "answers are short");
         if (std::holds_alternative<Negotiation::Established>(step)) {
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         drive(Negotiation::connector(ConnectionId{2}, mine, table, peer, "h"), table, mine, peer,
               bytes, step);
     } else {
-        drive(Negotiation::listener(ConnectionId{2}), table, mine, peer, bytes, step);
+        drive(Negotiation::listener(), table, mine, peer, bytes, step);
     }
     return 0;
 }

@@ -68,10 +68,10 @@ class Listener : public ::testing::Test {
     // A listener for tub `mine` that has TLS with a peer whose certificate says `peer`.
     End in_tls(const std::string& mine, std::optional<std::string> peer,
                ConnectionId id = ConnectionId{1}) {
-        End end(Negotiation::listener(id));
+        End end(Negotiation::listener());
         end.give(request(mine));
         EXPECT_TRUE(is<Negotiation::ChooseTub>(end.last));
-        EXPECT_TRUE(is<Negotiation::StartTls>(end.machine.tub_chosen(mine, table)));
+        EXPECT_TRUE(is<Negotiation::StartTls>(end.machine.tub_chosen(id, mine, table)));
         EXPECT_EQ(end.sent(), kSwitching);
         EXPECT_TRUE(is<Negotiation::Wait>(end.machine.tls_ready(std::move(peer))));
         EXPECT_EQ(end.sent(), hello(mine, kIncarnation));
@@ -83,11 +83,11 @@ class Listener : public ::testing::Test {
 TEST_F(Listener, AsMasterDecidesAndSwitchesAtOnce) {
     for (const std::size_t step : {1, 5, 4096}) {
         DuplicateTable fresh{std::string(kIncarnation)};
-        End end(Negotiation::listener(ConnectionId{9}));
+        End end(Negotiation::listener());
         end.give(request(kHigh), step);
         ASSERT_TRUE(is<Negotiation::ChooseTub>(end.last));
         EXPECT_EQ(std::get<Negotiation::ChooseTub>(end.last).tub_id, kHigh);
-        end.machine.tub_chosen(kHigh, fresh);
+        end.machine.tub_chosen(ConnectionId{9}, kHigh, fresh);
         end.machine.tls_ready(kLow);
         end.sent();
         EXPECT_EQ(end.give(hello(kLow, "ceac47d5b5c92616", "none 0") + "more", step), "more");
@@ -119,9 +119,9 @@ TEST_F(Listener, AsSlaveWaitsForTheDecision) {
 TEST_F(Listener, AgreesOnTheEmptyVocabularyWithAPeerThatKnowsNoOther) {
     for (const char* line : {"initial-vocab-table-range: 0 0\r\n", ""}) {
         DuplicateTable fresh{std::string(kIncarnation)};
-        End end(Negotiation::listener(ConnectionId{1}));
+        End end(Negotiation::listener());
         end.give(request(kHigh));
-        end.machine.tub_chosen(kHigh, fresh);
+        end.machine.tub_chosen(ConnectionId{1}, kHigh, fresh);
         end.machine.tls_ready(kLow);
         end.sent();
         end.give("banana-negotiation-range: 1 3\r\n" + std::string(line) + "my-tub-id: " + kLow +
@@ -133,11 +133,19 @@ TEST_F(Listener, AgreesOnTheEmptyVocabularyWithAPeerThatKnowsNoOther) {
 }
 
 TEST_F(Listener, NamesTheTubItDoesNotKnow) {
-    End end(Negotiation::listener(ConnectionId{1}));
+    End end(Negotiation::listener());
     end.give(request("nobody"));
     end.last = end.machine.tub_unknown();
     EXPECT_TRUE(is<Negotiation::Failed>(end.last));
     EXPECT_EQ(end.sent(), "HTTP/1.1 500 Internal Server Error: unknown TubID nobody\r\n\r\n");
+}
+
+TEST_F(Listener, SaysWhyATubTakesNoConnection) {
+    End end(Negotiation::listener());
+    end.give(request(kHigh));
+    end.last = end.machine.tub_refused("too many connections");
+    EXPECT_TRUE(is<Negotiation::Failed>(end.last));
+    EXPECT_EQ(end.sent(), "HTTP/1.1 500 Internal Server Error: too many connections\r\n\r\n");
 }
 
 TEST_F(Listener, AnswersBadRequestsInPlaintext) {
@@ -154,7 +162,7 @@ TEST_F(Listener, AnswersBadRequestsInPlaintext) {
         {std::string(5000, 'x'), std::string(kGeneric)},
     };
     for (const auto& [text, answer] : cases) {
-        End end(Negotiation::listener(ConnectionId{1}));
+        End end(Negotiation::listener());
         end.give(text, 5000);
         EXPECT_TRUE(is<Negotiation::Failed>(end.last)) << text;
         EXPECT_EQ(end.sent(), answer);
@@ -166,13 +174,13 @@ TEST_F(Listener, TakesABlockAtTheLimitAndRefusesOnePastIt) {
         std::string block = "GET /id/x HTTP/1.1\r\nX: ";
         block += std::string(kNegotiationBytesMax - block.size() - 4, 'x') + "\r\n\r\n";
         ASSERT_EQ(block.size(), kNegotiationBytesMax);
-        End fits(Negotiation::listener(ConnectionId{1}));
+        End fits(Negotiation::listener());
         // What follows the block is not counted.
         fits.give(block + std::string(5000, 'y'), step);
         EXPECT_TRUE(is<Negotiation::ChooseTub>(fits.last));
 
         block.insert(25, "x");
-        End too_long(Negotiation::listener(ConnectionId{1}));
+        End too_long(Negotiation::listener());
         too_long.give(block, step);
         EXPECT_TRUE(is<Negotiation::Failed>(too_long.last));
     }
@@ -264,7 +272,7 @@ TEST_F(Listener, AsSlaveAnswersABadDecisionWithABananaError) {
 }
 
 TEST(Negotiation, TimesOutSilently) {
-    Negotiation machine = Negotiation::listener(ConnectionId{1});
+    Negotiation machine = Negotiation::listener();
     EXPECT_TRUE(is<Negotiation::Failed>(machine.timed_out()));
     EXPECT_TRUE(machine.take_output().empty());
 }
@@ -275,12 +283,12 @@ void meet(const std::string& listening, const std::string& connecting, std::size
     DuplicateTable connecting_table("2222222222222222");
     End connector(Negotiation::connector(ConnectionId{1}, connecting, connecting_table, listening,
                                          "example.org"));
-    End listener(Negotiation::listener(ConnectionId{2}));
+    End listener(Negotiation::listener());
     const std::string first = connector.sent();
     EXPECT_THAT(first, HasSubstr("Host: example.org\r\n"));
     listener.give(first, step);
     ASSERT_TRUE(is<Negotiation::ChooseTub>(listener.last));
-    listener.machine.tub_chosen(listening, listening_table);
+    listener.machine.tub_chosen(ConnectionId{2}, listening, listening_table);
     connector.give(listener.sent(), step);
     ASSERT_TRUE(is<Negotiation::StartTls>(connector.last));
     connector.machine.tls_ready(listening);

@@ -1,32 +1,34 @@
 # Running ctest under a preset. Sourced after lib.sh by test, asan, tsan and coverage.
 
-# ctest_names PRESET FILTER: the ctest tests whose name holds FILTER, one a line.
-ctest_names() { ctest --test-dir "build/$1" -N -R "$2" | sed -n 's/^ *Test *#[0-9]*: //p'; }
+# ctest_names PRESET ARGUMENTS: the tests that ctest chooses with these arguments, one a line.
+ctest_names() {
+    local preset=$1
+    shift
+    ctest --test-dir "build/$preset" -N "$@" | sed -n 's/^ *Test *#[0-9]*: //p'
+}
 
-# names_a_ctest PRESET FILTER: whether a test program's name holds FILTER.
-names_a_ctest() { [ -n "$(ctest_names "$1" "$2")" ]; }
-
-# programs_named PRESET FILTER: the build targets of those tests (ctest names are NAME, NAME.SHARD, fuzz_corpus.NAME).
-programs_named() {
-    ctest_names "$1" "$2" | sed -E '/^house\./d; s/^fuzz_corpus\.(.*)$/\1_fuzz/; t; s/\.[0-9]+$//; s/$/_test/' | sort -u
+# test_programs PRESET ARGUMENTS: the build targets of those tests: the programs that their commands name.
+test_programs() {
+    local commands
+    commands=$(cat $(find "build/$1" -name CTestTestfile.cmake) | sed -n "s|^add_test(\[=\[\(.*\)\]=\] \"$PWD/build/$1/\([^\"]*\)\".*|\1 \2|p")
+    ctest_names "$@" | awk 'NR == FNR { program[$1] = $2; next } $1 in program { sub(".*/", "", program[$1]); print program[$1] }' \
+        <(echo "$commands") - | sort -u
 }
 
 # run_ctest PRESET FILTER [LABELS]: builds and runs. A FILTER that names no test program chooses test cases instead.
 run_ctest() {
-    local preset=$1 filter=$2 labels=${3:-} results chosen=() targets=(s4_tests)
+    local preset=$1 filter=$2 labels=${3:-} results chosen=() targets=()
     results=$PWD/build/test-results/$preset
     configure "$preset"
+    ninja -C "build/$preset" build.ninja >/dev/null || die "cmake could not configure; run cmake --preset $preset"
     [ -z "$labels" ] || chosen+=(-L "$labels")
-    if [ -n "$filter" ]; then
-        ninja -C "build/$preset" build.ninja >/dev/null
-        if names_a_ctest "$preset" "$filter"; then
-            chosen+=(-R "$filter")
-            mapfile -t targets < <(programs_named "$preset" "$filter")
-        else
-            export GTEST_FILTER="*$filter*"
-            chosen+=(-L 'unit|sim' -LE corpus)
-        fi
+    if [ -n "$filter" ] && [ -n "$(ctest_names "$preset" -R "$filter")" ]; then
+        chosen+=(-R "$filter")
+    elif [ -n "$filter" ]; then
+        export GTEST_FILTER="*$filter*"
+        chosen+=(-L unit -LE corpus)
     fi
+    mapfile -t targets < <(test_programs "$preset" "${chosen[@]}")
     [ ${#targets[@]} -eq 0 ] || build "$preset" "${targets[@]}"
     rm -rf "build/$preset/test-results" "$results"
     mkdir -p "build/$preset/test-results" "$results"

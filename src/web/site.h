@@ -27,7 +27,7 @@ namespace s4::web {
 struct SiteOptions {
     bool https = false;         // browsers reach the site by TLS, here or at the proxy
     bool behind_proxy = false;  // the client's address is the last of X-Forwarded-For
-    std::string contact;        // the operator's e-mail address; may be empty
+    std::string contact = {};   // the operator's e-mail address; may be empty
 };
 
 struct SiteDependencies {

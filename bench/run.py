@@ -1,0 +1,121 @@
+"""Measures S4 side by side with Tahoe-LAFS 1.20's own storage server and nginx, and writes docs/benchmarks.md.
+
+Every figure comes from the same machine in the same run; servers take turns within each row, so that what disturbs the
+machine disturbs all. The CPU time of the server for each operation is the figure to trust, since the load generator
+shares the machine.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+
+import peers
+import report
+import rows
+import solitary
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent
+LOAD = os.environ.get("S4_BENCH_LOAD", str(TOP / "build/release/bench/load/bench_load"))
+
+
+def measure(peer, operation, connections, seconds, warmup, operations=0, **options):
+    """One run of the load generator against one server: its figures, and the server's CPU time for each operation."""
+    words = [f"{k}={v}" for k, v in dict(connections=connections, seconds=seconds, warmup=warmup, operations=operations,
+                                         authorization=peer.authorization, **options).items()]
+    load = subprocess.Popen([LOAD, peer.host, str(peer.port), operation, *words], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if load.stdout.readline() != "go\n":
+        raise RuntimeError(f"{peer.name}, {operation}: {load.stderr.read()}")
+    before = peers.cpu_s(peer.pids())
+    out, said = load.communicate("\n")
+    if load.returncode != 0:
+        raise RuntimeError(f"{peer.name}, {operation}: {said}")
+    figures = json.loads(out)
+    figures["cpu_s"] = peers.cpu_s(peer.pids()) - before
+    figures["rate"] = figures["operations"] / figures["seconds"]
+    figures["cpu_ms"] = figures["cpu_s"] / max(1, figures["operations"]) * 1e3
+    return figures
+
+
+def medians(runs):
+    return {key: statistics.median(r[key] for r in runs) for key in runs[0]}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5, help="runs of each measurement; their medians are shown [5]")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one run [2]")
+    parser.add_argument("--connections", default="1,8,64", help="how many at once [1,8,64]")
+    parser.add_argument("--servers", default="tahoe,s4,nginx", help="which servers [tahoe,s4,nginx]")
+    parser.add_argument("--only", default="", help="rows whose name holds this word")
+    parser.add_argument("--grids", type=int, default=500, help="idle grids whose memory is measured [500]")
+    parser.add_argument("--subscribers", type=int, default=200, help="introducer subscribers [200]")
+    parser.add_argument("--output", default="", help="where the table goes [docs/benchmarks.md for a whole run, else build/]")
+    return parser.parse_args()
+
+
+def start(names, base):
+    makers = {"tahoe": peers.TahoePeer, "s4": peers.S4Peer, "nginx": peers.NginxPeer}
+    started = {}
+    try:
+        for name in names:
+            started[name] = makers[name](base / name)
+    except BaseException:
+        for peer in started.values():
+            peer.stop()
+        raise
+    return started
+
+
+def measure_row(row, servers, wish, results):
+    """All runs of one row; the servers take turns."""
+    for connections in row.connections(wish.connections):
+        runs = {name: [] for name in servers if row.applies(name)}
+        for turn in range(wish.runs):
+            for name in runs:
+                options = row.options(servers[name], turn, connections)
+                runs[name].append(measure(servers[name], row.operation_of(name), connections, wish.seconds, wish.warmup,
+                                          row.operations(connections), **options))
+        for name, figures in runs.items():
+            results.setdefault(row.name, {}).setdefault(connections, {})[name] = medians(figures)
+        print(report.line(row, connections, results[row.name][connections]), flush=True)
+
+
+def main():
+    wish = arguments()
+    wish.warmup = min(0.5, wish.seconds / 4)
+    wish.connections = [int(n) for n in wish.connections.split(",")]
+    names = wish.servers.split(",")
+    base = TOP / "build/bench"
+    shutil.rmtree(base, ignore_errors=True)
+    base.mkdir(parents=True)
+    servers = start(names, base)
+    results, single = {}, {}
+    try:
+        for measurement in solitary.MEASUREMENTS:
+            if wish.only in measurement.name:
+                single[measurement.name] = {n: measurement.run(p, wish, base) for n, p in servers.items() if n != "nginx"}
+                print(measurement.name, single[measurement.name], flush=True)
+        for row in rows.ROWS:
+            if wish.only in row.name:
+                row.prepare(servers)
+                measure_row(row, servers, wish, results)
+    finally:
+        for peer in servers.values():
+            peer.stop()
+    (TOP / "build/bench.json").write_text(json.dumps(dict(rows=results, single=single), indent=1))
+    whole = not wish.only and wish.servers == "tahoe,s4,nginx"
+    output = pathlib.Path(wish.output or (TOP / "docs/benchmarks.md" if whole else TOP / "build/benchmarks.md"))
+    output.write_text(report.document(results, single, wish))
+    print(f"written to {output}")
+    shutil.rmtree(base, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""Measurements that the load generator cannot make: memory, Foolscap connections, and a real client."""
+
+import base64
+import dataclasses
+import json
+import os
+import resource
+import select
+import statistics
+import time
+from typing import Callable
+
+import foolscap_peer
+import gbs
+import peers
+import tahoe
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from foolscap_peer import INT, Identity, Peer, Sequences, string, token
+
+TUPLE, DICT, REFERENCE, LIST, UNICODE = 5, 3, 15, 4, 8
+
+
+@dataclasses.dataclass
+class Measurement:
+    name: str
+    unit: str
+    run: Callable  # (peer, wish, base) -> number or None
+    aim: str = ""
+
+
+def idle_grids(peer, wish, base):
+    """Memory of one more grid that was spoken to once: resident for S4, both processes for Tahoe."""
+    if peer.name == "tahoe":
+        return peers.memory_kb(peer.pids() + peer.introducer_pids())
+    made = [peer.server.create_subscription(f"idle{i}@example.org") for i in range(10)]
+    speak(made)
+    before = peers.memory_kb(peer.pids(), "Rss")
+    speak([peer.server.create_subscription(f"more{i}@example.org") for i in range(wish.grids)])
+    return (peers.memory_kb(peer.pids(), "Rss") - before) / wish.grids
+
+
+def speak(grids):
+    for grid in grids:
+        assert gbs.Gbs.of(grid.nurls[0]).version().status == 200
+
+
+def create_grid(peer, wish, base):
+    """Milliseconds of `s4 subscription create`, the process that asks included."""
+    if peer.name == "tahoe":
+        begun = time.monotonic()
+        peer.server.create_subscription("another")
+        return (time.monotonic() - begun) * 1e3
+    times = []
+    for i in range(20):
+        begun = time.monotonic()
+        peer.server.create_subscription(f"timed{i}@example.org")
+        times.append((time.monotonic() - begun) * 1e3)
+    return statistics.median(times)
+
+
+def idle_connections(peer, wish, base):
+    """Memory of one TLS connection that asked for the version and stays open."""
+    held = []
+
+    def hold(count):
+        for _ in range(count):
+            tls = peer.gbs.connect()
+            tls.sendall(peer.gbs.bytes_of("GET", "/storage/v1/version", close=False))
+            assert gbs.read_answer(tls).status == 200
+            held.append(tls)
+    hold(20)
+    before = peers.memory_kb(peer.pids(), "Rss")
+    hold(500)
+    grown = peers.memory_kb(peer.pids(), "Rss") - before
+    for tls in held:
+        tls.close()
+    return grown / 500
+
+
+def subscribe(peer):
+    """A new Foolscap connection that subscribes to the introducer by hand; returns it open."""
+    furl = foolscap_peer.Furl(peer.grid.introducer_furl)
+    me = Identity.below(furl.tub_id)
+    client = Peer(furl.host, furl.port)
+    client.negotiate(furl, me)
+    s = Sequences()
+    client.send(s.call(1, 0, b"getReferenceByName", name=string(furl.name.encode())))
+    client.read_message()
+    info = lambda: s.sequence(DICT, string(b"version"), token(INT, 0), string(b"nickname"),
+                              lambda: s.sequence(UNICODE, string(b"bench")))
+    client.send(s.call(2, 1, b"subscribe_v2",
+                       lambda: s.sequence(REFERENCE, token(INT, 1),
+                                          string(b"RIIntroducerSubscriberClient_v2.tahoe.allmydata.com")),
+                       string(b"storage"), info))
+    client.sequences = s
+    while True:
+        message = client.read_message()
+        if (foolscap_peer.VOCAB, 11, b"") in message[:2]:  # a call: announce_v2; it is answered as it should be
+            request = message[2][1]
+            client.send(s.sequence(13, token(INT, request), lambda: s.sequence(0)))
+        elif (foolscap_peer.VOCAB, 13, b"") in message[:2]:
+            return client
+        else:
+            raise AssertionError(f"subscribe_v2 was answered with {message}")
+
+
+def subscription_cpu(peer, wish, base):
+    """Server's CPU milliseconds of a new Foolscap connection with its subscription."""
+    pids = peer.introducer_pids()
+    for client in [subscribe(peer) for _ in range(5)]:
+        client.close()
+    before, open_ = peers.cpu_s(pids), []
+    for _ in range(wish.subscribers):
+        open_.append(subscribe(peer))
+    used = (peers.cpu_s(pids) - before) / wish.subscribers * 1e3
+    for client in open_:
+        client.close()
+    return used
+
+
+def announcement(seqnum):
+    """A signed announcement of a storage server of nobody's."""
+    key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    text = lambda data: b"v0-" + base64.b32encode(data).lower().rstrip(b"=")
+    message = json.dumps({"service-name": "storage", "nickname": "bench", "seqnum": seqnum, "version": 0,
+                          "anonymous-storage-FURL": f"pb://{'a' * 32}@tcp:127.0.0.1:1/{'a' * 32}"}).encode()
+    return message, text(key.sign(message)), text(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+
+def fan_out(peer, wish, base):
+    """Milliseconds from an announcement's publication until every subscriber has it."""
+    subscribers = [subscribe(peer) for _ in range(wish.subscribers)]
+    publisher = subscribe(peer)
+    s = publisher.sequences
+    call = s.call(3, 1, b"publish_v2", lambda: s.sequence(TUPLE, *[string(p) for p in announcement(int(time.time()))]),
+                  lambda: s.sequence(REFERENCE, token(INT, 2), string(b"")))
+    waiting = {c.sock.fileno(): c for c in subscribers}
+    begun = time.monotonic()
+    publisher.send(call)
+    while waiting:
+        ready, _, _ = select.select(list(waiting), [], [], 30)
+        assert ready, f"{len(waiting)} subscribers were not told"
+        for fd in ready:
+            waiting.pop(fd).more()
+    took = (time.monotonic() - begun) * 1e3
+    for client in [*subscribers, publisher]:
+        client.close()
+    return took
+
+
+def real_client(peer, wish, base):
+    """A real client's 100 MB put and get and 50 small ones, with the server's CPU as a share of the client's."""
+    node = tahoe.Node.create_client(base / f"client-{peer.name}", peer.grid.introducer_furl).start().wait_connected()
+    try:
+        small = [os.urandom(1000) for _ in range(50)]
+        data = os.urandom(100_000_000)
+        both = lambda: (peers.cpu_s(peer.pids()), peers.cpu_s([node.process.pid]), time.monotonic())
+        out, before = {}, both()
+        cap = node.put_file(data)
+        after = both()
+        out["put 100 MB s"], put = after[2] - before[2], after
+        assert node.read(cap) == data
+        after = both()
+        out["get 100 MB s"] = after[2] - put[2]
+        out["server CPU / client CPU %"] = 100 * (after[0] - before[0]) / (after[1] - before[1])
+        begun = time.monotonic()
+        caps = [node.put_file(d) for d in small]
+        out["put 1 kB a second"] = len(small) / (time.monotonic() - begun)
+        begun = time.monotonic()
+        assert [node.read(c) for c in caps] == small
+        out["get 1 kB a second"] = len(small) / (time.monotonic() - begun)
+        return out
+    finally:
+        node.stop()
+
+
+def start_up(peer, wish, base):
+    """Milliseconds from exec to ready, after a planned stop."""
+    if peer.name == "tahoe":
+        return None
+    peer.server.stop()
+    begun = time.monotonic()
+    peer.server.start()
+    return (time.monotonic() - begun) * 1e3
+
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+
+# Memory first: what a busy server has freed hides what a connection costs.
+MEASUREMENTS = [
+    Measurement("connected client, idle", "kB a TLS connection", idle_connections, "100 KiB a client in all"),
+    Measurement("idle grid", "kB", idle_grids, "4 KiB"),
+    Measurement("start to ready, with those grids", "ms", start_up, "2 s with 100,000 grids"),
+    Measurement("new Foolscap connection and subscription", "ms CPU", subscription_cpu, "1.0 ms"),
+    Measurement("announcement to all subscribers", "ms", fan_out, "20 ms for 1,000"),
+    Measurement("real client", "", real_client, "server CPU under 15 % of the client's"),
+    Measurement("a new grid", "ms", create_grid, "100 ms median"),
+]

@@ -25,9 +25,10 @@ if (wish.scripts) await context.grantPermissions(['clipboard-read', 'clipboard-w
 const page = await context.newPage();
 page.setDefaultTimeout(30_000);
 
-const seen = { complaints: [], foreign: [], failed: [], overflow: [], unlabelled: [], steps: [] };
+const seen = { complaints: [], foreign: [], failed: [], steps: [] };
 page.on('console', (m) => {
-    if (['error', 'warning'].includes(m.type())) seen.complaints.push(m.text());
+    // An answer of 4xx is complained of here too; `failed` has it with its address.
+    if (['error', 'warning'].includes(m.type()) && !m.text().startsWith('Failed to load resource')) seen.complaints.push(m.text());
 });
 page.on('pageerror', (e) => seen.complaints.push(String(e)));
 page.on('request', (r) => {

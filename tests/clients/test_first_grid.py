@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import urllib.request
 
 import pytest
@@ -120,3 +121,13 @@ def test_the_welcome_page_shows_the_server_and_its_space(alice):
     (shown,) = alice.client.status()["servers"]
     assert shown["connection_status"].lower().startswith("connected")
     assert shown["available_space"] is not None and shown["available_space"] > 0
+
+
+@pytest.mark.s4_only
+def test_the_pages_first_commands_store_a_file(server, alice):
+    home = alice.client.computer.home
+    for name in re.findall(r"~/(\S+)", " ".join(server.page(alice.grid).commands("first"))):
+        if not (home / name).exists() and "s4" not in name:
+            (home / name).write_bytes(content(5000, "first"))
+    listing = alice.client.computer.shell("\n".join(server.page(alice.grid).commands("first")))
+    assert "some-file" in listing

@@ -13,6 +13,15 @@ namespace s4::wire {
 
 namespace http1 = proto::http1;
 
+namespace {
+
+// Whether the peer sent what is no HTTP, rather than went away: it is owed an answer.
+bool is_of_parser(const Error& error) {
+    return error.code().starts_with("http1.");
+}
+
+}  // namespace
+
 // One connection: its unread bytes, the request being parsed, the answer being built. Lives in the
 // frame of serve(). Time limits are only noted here (deadline_); the server's sweep enforces them,
 // so that no timer is set for a request.
@@ -65,6 +74,7 @@ class HttpConnection {
     void make_room();
     void release_room();
     bool unread_body_is_long() const;
+    const Error& body_failed(Error why);
 
     ByteView unread() const { return ByteView(input_).subspan(input_at_, input_end_ - input_at_); }
     void wait_at_most(Duration limit) { deadline_ = server_.reactor_.now() + limit; }
@@ -85,6 +95,7 @@ class HttpConnection {
     std::size_t input_end_ = 0;
     bool body_ended_ = true;
     bool continue_due_ = false;
+    std::optional<Error> body_failure_;
     std::uint64_t body_bytes_read_ = 0;
 
     ByteBuffer head_;
@@ -173,10 +184,7 @@ rt::Task<Result<ByteView>> HttpConnection::next_piece(const rt::Context& ctx) {
     }
     for (;;) {
         const auto parsed = parser_.next(unread());
-        if (!parsed) {
-            keep_alive_ = false;  // where the next request begins cannot be known
-            co_return fail(parsed.error());
-        }
+        if (!parsed) co_return fail(body_failed(parsed.error()));
         const http1::Step step = *parsed;
         input_at_ += step.consumed;
         if (step.what == http1::Step::What::body) {
@@ -188,12 +196,20 @@ rt::Task<Result<ByteView>> HttpConnection::next_piece(const rt::Context& ctx) {
             co_return ByteView();
         }
         wait_at_most(server_.limits_.body_silence_max);
-        const bool more = CO_TRY(co_await fill(ctx));
+        const auto more = co_await fill(ctx);
         wait_for_ever();
-        if (!more)
-            co_return fail(ErrorKind::closed, "http.truncated",
-                           "the connection ended in the middle of the request's body");
+        if (!more) co_return fail(body_failed(more.error()));
+        if (!*more)
+            co_return fail(
+                body_failed(Error(ErrorKind::closed, "http.truncated",
+                                  "the connection ended in the middle of the request's body")));
     }
+}
+
+// Where the next request would begin cannot be known any more.
+const Error& HttpConnection::body_failed(Error why) {
+    keep_alive_ = false;
+    return body_failure_.emplace(std::move(why));
 }
 
 bool HttpConnection::unread_body_is_long() const {
@@ -306,12 +322,12 @@ rt::Task<void> HttpConnection::refuse(const rt::Context& ctx, const Error& error
 rt::Task<bool> HttpConnection::serve_one(const rt::Context& ctx) {
     parser_.reset();
     const auto read = co_await read_head(ctx);
-    if (!read && std::string_view(read.error().code()).starts_with("http1."))
-        co_await refuse(ctx, read.error());
+    if (!read && is_of_parser(read.error())) co_await refuse(ctx, read.error());
     if (!read || !*read) co_return false;
 
     body_ended_ = !request().has_body();
     continue_due_ = request().expects_continue;
+    body_failure_.reset();
     body_bytes_read_ = 0;
     keep_alive_ = request().keep_alive;
     answer_ = Answer::not_begun;
@@ -321,6 +337,10 @@ rt::Task<bool> HttpConnection::serve_one(const rt::Context& ctx) {
     HttpResponse answer(*this);
     co_await server_.handler_.handle(ctx, asked, answer);
     if (aborted_) co_return false;
+    if (!begun() && body_failure_) {
+        if (is_of_parser(*body_failure_)) co_await refuse(ctx, *body_failure_);
+        co_return false;
+    }
     if (!begun()) {
         log::error("wire", "a handler returned without an answer",
                    {{"method", request().method_name}});

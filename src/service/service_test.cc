@@ -4,7 +4,8 @@
 
 #include <set>
 
-#include "service/world_for_tests.h"
+#include "rt/asio/backend.h"
+#include "service/world_test.h"
 
 namespace s4::service {
 namespace {
@@ -54,7 +55,8 @@ class ServiceTest : public testing::Test {
         return result ? "" : std::string(result.error().code());
     }
 
-    World world_;
+    rt::asio::Backend backend_{1};
+    World world_{backend_};
 };
 
 TEST_F(ServiceTest, ASignUpLeadsFromTheFormToAGridThatWasChecked) {

@@ -8,7 +8,8 @@
 
 #include "base/log.h"
 #include "codec/url.h"
-#include "service/world_for_tests.h"
+#include "rt/asio/backend.h"
+#include "service/world_test.h"
 #include "web/limits.h"
 
 namespace s4::web {
@@ -108,7 +109,8 @@ class SiteTest : public testing::Test {
         return world_.run(world_.service().list(world_.ctx(), {}, 100))->size();
     }
 
-    service::World world_;
+    rt::asio::Backend backend_{1};
+    service::World world_{backend_};
     std::unique_ptr<Site> site_;
     std::unique_ptr<Browser> browser_;
 };

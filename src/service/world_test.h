@@ -67,7 +67,9 @@ class SetUsage final : public GridUsage {
 
 class World {
   public:
-    World() : master_(crypto::StaticMasterKey::generate(random_)) {
+    // The backend outlives the world.
+    explicit World(rt::asio::Backend& backend)
+        : backend_(backend), master_(crypto::StaticMasterKey::generate(random_)) {
         std::string path = (std::filesystem::temp_directory_path() / "s4-world-XXXXXX").string();
         CHECK(mkdtemp(path.data()) != nullptr, "a test has a directory");
         directory_path_ = path;
@@ -166,7 +168,7 @@ class World {
                                         options));
     }
 
-    rt::asio::Backend backend_{1};
+    rt::asio::Backend& backend_;
     SetClock clock_{backend_.runtime().reactor};
     crypto::SystemRandom random_;
     rt::Runtime runtime_{clock_,

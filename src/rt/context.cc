@@ -6,17 +6,22 @@ namespace s4::rt {
 
 CancelSource::~CancelSource() {
     CHECK(first_ == nullptr, "a cancel source outlives what registered with it");
+    if (gone_ != nullptr) *gone_ = true;
 }
 
 void CancelSource::cancel() {
     if (cancelled_) return;
     cancelled_ = true;
-    // A callback may destroy other registrations, so the list is taken from its head each time.
-    while (first_ != nullptr) {
+    // A callback may destroy other registrations, so the list is taken from its head each time. The
+    // last may resume whoever waited for all of it to end, and so destroy this.
+    bool gone = false;
+    gone_ = &gone;
+    while (!gone && first_ != nullptr) {
         auto callback = std::move(first_->callback_);
         first_->unlink();
         callback();
     }
+    if (!gone) gone_ = nullptr;
 }
 
 CancelRegistration::CancelRegistration(CancelToken token, std::move_only_function<void()> callback)

@@ -35,6 +35,7 @@ class CancelSource {
 
     CancelRegistration* first_ = nullptr;
     CancelRegistration* last_ = nullptr;
+    bool* gone_ = nullptr;  // while cancel() runs: set if this is destroyed meanwhile
     bool cancelled_ = false;
 };
 

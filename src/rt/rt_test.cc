@@ -99,6 +99,25 @@ TEST(Scope, ParentsCancellationReachesTheChild) {
     EXPECT_EQ(out->error().kind(), ErrorKind::cancelled);
 }
 
+Task<void> sleep_in_own_scope(Reactor& reactor, Context ctx, bool& ended) {
+    Scope scope(ctx);
+    std::optional<Result<void>> out;
+    scope.spawn(store(sleep(reactor, scope.context(), 10s), out));
+    co_await scope.join();
+    ended = true;
+}
+
+TEST(Scope, MayEndAndGoWithinItsOwnCancellation) {
+    ManualReactor reactor;
+    const Context ctx;
+    Scope outer(ctx);
+    bool ended = false;
+    outer.spawn(sleep_in_own_scope(reactor, outer.context(), ended));
+    outer.cancel();
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(outer.running(), 0u);
+}
+
 TEST(Sleep, EndsAtTheDeadlineIfThatComesFirst) {
     ManualReactor reactor;
     const Context ctx = Context{}.until(reactor.now() + 1s);

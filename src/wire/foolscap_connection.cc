@@ -73,7 +73,8 @@ rt::Task<void> FoolscapConnection::run(const rt::Context& ctx) {
     scope.spawn(write_loop(scope.context()));
     scope.spawn(keepalive_loop(scope.context()));
     const auto read = co_await read_loop(scope.context());
-    if (!read && !lost_) why_ = read.error().to_string();
+    if (!read && !lost_ && !stop_reading_.cancelled()) why_ = read.error().to_string();
+    if (stop_reading_.cancelled()) co_await finish_calls(scope.context());
     lose();
     ending_ = true;
     output_ready_.set();
@@ -90,7 +91,22 @@ void FoolscapConnection::close(std::string_view why) {
     why_ = why;
     lose();
     stream_->abort();
-    if (scope_ != nullptr) scope_->cancel();
+    if (scope_ != nullptr) scope_->cancel();  // last: this may be gone before it returns
+}
+
+void FoolscapConnection::finish() {
+    if (lost_) return;
+    why_ = "this server is stopping";
+    ending_ = true;
+    room_.set();
+    stop_reading_.cancel();  // last: run() may end and this be gone before it returns
+}
+
+rt::Task<void> FoolscapConnection::finish_calls(const rt::Context& ctx) {
+    while (!lost_ && broker_.calls_in_flight() > 0) {
+        room_.clear();
+        if (!co_await room_.wait(ctx)) co_return;
+    }
 }
 
 // Everybody hears at once that the connection is gone, whatever still runs on it.
@@ -108,8 +124,11 @@ void FoolscapConnection::lose() {
 rt::Task<Result<void>> FoolscapConnection::read_loop(const rt::Context& ctx) {
     CO_TRY(co_await take(ctx, std::exchange(already_read_, {})));
     ByteBuffer buffer(kFoolscapReadBytesMin);
+    rt::Scope reading(ctx);  // cancelled by the connection's end as well as by finish()
+    const rt::CancelRegistration stop(rt::CancelToken(stop_reading_),
+                                      [&reading] { reading.cancel(); });
     while (!ending_) {
-        const std::size_t n = CO_TRY(co_await stream_->read_some(ctx, buffer));
+        const std::size_t n = CO_TRY(co_await stream_->read_some(reading.context(), buffer));
         if (n == 0) co_return ok();
         last_received_ = reactor_.now();
         CO_TRY(co_await take(ctx, ByteView(buffer).first(n)));
@@ -165,7 +184,7 @@ rt::Task<void> FoolscapConnection::write_loop(rt::Context ctx) {
     while (true) {
         const ByteBuffer bytes = broker_.take_output();
         if (bytes.empty()) {
-            if (ending_) break;
+            if (ending_ && lost_) break;
             output_ready_.clear();
             if (!co_await output_ready_.wait(ctx)) break;
             continue;

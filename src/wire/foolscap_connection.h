@@ -48,6 +48,8 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
     // Ends it now: objects and pending calls hear of it before this returns, run() returns soon.
     void close(std::string_view why);
     bool closed() const { return lost_; }
+    // Ends it once the calls that have begun are answered: nothing more is read.
+    void finish();
 
     rt::Reactor& reactor() { return reactor_; }
     const std::string& peer_tub_id() const { return peer_tub_id_; }
@@ -94,6 +96,7 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
                                                 std::string_view method) override;
 
     rt::Task<Result<void>> read_loop(const rt::Context& ctx);
+    rt::Task<void> finish_calls(const rt::Context& ctx);
     rt::Task<Result<void>> take(const rt::Context& ctx, ByteView bytes);
     rt::Task<Result<void>> wait_for_room(const rt::Context& ctx);
     rt::Task<void> write_loop(rt::Context ctx);
@@ -136,6 +139,7 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
     std::size_t unsent_answer_bytes_ = 0;
     Instant last_received_;
     bool waiting_for_room_ = false;
+    rt::CancelSource stop_reading_;
     bool ending_ = false;  // nothing more is read; what is queued is still written
     bool lost_ = false;
     rt::Scope* scope_ = nullptr;

@@ -63,34 +63,13 @@ rt::Task<Result<Negotiation::Established>> exchange_hellos(const rt::Context& ct
     co_return std::get<Negotiation::Established>(std::move(step));
 }
 
-// Gives the Tub back however the connection ends.
-class Stay {
-  public:
-    explicit Stay(FoolscapHost& host) : host_(host) {}
-    Stay(const Stay&) = delete;
-    Stay& operator=(const Stay&) = delete;
-    ~Stay() {
-        if (tub_ != nullptr) host_.leave(*tub_);
-    }
-    rt::Task<Result<void>> enter(const rt::Context& ctx, std::string tub_id) {
-        tub_ = CO_TRY(co_await host_.enter(ctx, std::move(tub_id)));
-        co_return ok();
-    }
-    FoolscapTub& tub() const { return *tub_; }
-
-  private:
-    FoolscapHost& host_;
-    FoolscapTub* tub_ = nullptr;
-};
-
-rt::Task<Result<std::unique_ptr<FoolscapConnection>>> accept(const rt::Context& ctx,
-                                                             rt::Reactor& reactor,
-                                                             FoolscapSecurity& security, Stay& stay,
-                                                             Talk& talk,
-                                                             const FoolscapLimits& limits) {
+rt::Task<Result<std::unique_ptr<FoolscapConnection>>> accept(
+    const rt::Context& ctx, rt::Reactor& reactor, FoolscapSecurity& security, FoolscapHost& host,
+    std::unique_ptr<FoolscapVisit>& visit, Talk& talk, const FoolscapLimits& limits) {
     const auto first = CO_TRY(co_await advance(ctx, talk));
     CHECK(std::holds_alternative<Negotiation::ChooseTub>(first), "a request names a tub");
-    auto entered = co_await stay.enter(ctx, std::get<Negotiation::ChooseTub>(first).tub_id);
+    auto entered = co_await host.enter(ctx, std::get<Negotiation::ChooseTub>(first).tub_id,
+                                       talk.stream->peer());
     if (!entered) {
         if (entered.error().kind() == ErrorKind::not_found) {
             (void)talk.machine.tub_unknown();
@@ -101,7 +80,8 @@ rt::Task<Result<std::unique_ptr<FoolscapConnection>>> accept(const rt::Context& 
         (void)co_await talk.stream->shutdown_write(ctx);
         co_return fail(std::move(entered).error());
     }
-    FoolscapTub& tub = stay.tub();
+    visit = *std::move(entered);
+    FoolscapTub& tub = visit->tub();
     const pf::ConnectionId id = tub.next_connection();
     (void)talk.machine.tub_chosen(id, tub.tub_id(), tub.table());
     CO_TRY(co_await flush(ctx, talk));
@@ -118,12 +98,12 @@ rt::Task<Result<std::unique_ptr<FoolscapConnection>>> accept(const rt::Context& 
 rt::Task<void> serve_foolscap(rt::Context ctx, rt::Reactor& reactor, FoolscapSecurity& security,
                               FoolscapHost& host, std::unique_ptr<rt::Stream> stream,
                               ByteBuffer already_read, FoolscapLimits limits) {
-    Stay stay(host);
+    std::unique_ptr<FoolscapVisit> visit;  // outlives the connection
     std::unique_ptr<FoolscapConnection> connection;
     {
         Talk talk{Negotiation::listener(), std::move(stream), std::move(already_read)};
         const rt::Context bounded = ctx.until(reactor.now() + limits.negotiation_time_max);
-        auto accepted = co_await accept(bounded, reactor, security, stay, talk, limits);
+        auto accepted = co_await accept(bounded, reactor, security, host, visit, talk, limits);
         if (!accepted) {
             log::debug("foolscap", "negotiation failed", {{"why", accepted.error()}});
             co_return;

@@ -13,14 +13,22 @@
 
 namespace s4::wire {
 
+// One connection's stay at a Tub, which lives at least as long.
+class FoolscapVisit {
+  public:
+    virtual ~FoolscapVisit() = default;
+    virtual FoolscapTub& tub() = 0;
+};
+
 // What a port offers: its Tubs. Implemented by the gate.
 class FoolscapHost {
   public:
     virtual ~FoolscapHost() = default;
-    // The Tub of that id, which then stays until leave() was called as often. Errors: not_found, or
-    // whatever the caller is told instead (too many connections, not served now): its message.
-    virtual rt::Task<Result<FoolscapTub*>> enter(const rt::Context& ctx, std::string tub_id) = 0;
-    virtual void leave(FoolscapTub& tub) = 0;
+    // Errors: not_found if this port has no such Tub; with any other the caller is told the message
+    // (too many connections, not served now).
+    virtual rt::Task<Result<std::unique_ptr<FoolscapVisit>>> enter(const rt::Context& ctx,
+                                                                   std::string tub_id,
+                                                                   rt::Endpoint peer) = 0;
 };
 
 // As listener: serves one connection from its first byte to its end. `already_read` comes before

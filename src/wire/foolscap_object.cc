@@ -35,8 +35,21 @@ FoolscapConnection* FoolscapTub::find(pf::ConnectionId id) const {
     return found == connections_.end() ? nullptr : found->second;
 }
 
+// By number: ending one connection may end others, and take them out of the map.
+std::vector<pf::ConnectionId> FoolscapTub::all() const {
+    std::vector<pf::ConnectionId> out;
+    for (const auto& [id, connection] : connections_) out.push_back(id);
+    return out;
+}
+
 void FoolscapTub::close_all() {
-    for (const auto& [id, connection] : connections_) connection->close("the tub was closed");
+    for (const pf::ConnectionId id : all())
+        if (FoolscapConnection* connection = find(id)) connection->close("the tub was closed");
+}
+
+void FoolscapTub::finish_all() {
+    for (const pf::ConnectionId id : all())
+        if (FoolscapConnection* connection = find(id)) connection->finish();
 }
 
 void FoolscapTub::attached(pf::ConnectionId id, FoolscapConnection& connection) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "crypto/certificate.h"
@@ -88,6 +89,8 @@ class FoolscapTub {
     FoolscapConnection* find(proto::foolscap::ConnectionId id) const;
     // Ends all connections; each still takes a moment to end.
     void close_all();
+    // The same, after the calls that have begun are answered.
+    void finish_all();
 
     // For the pumps.
     proto::foolscap::ConnectionId next_connection() { return {next_connection_++}; }
@@ -95,6 +98,8 @@ class FoolscapTub {
     void detached(proto::foolscap::ConnectionId id, std::string_view peer_tub_id);
 
   private:
+    std::vector<proto::foolscap::ConnectionId> all() const;
+
     crypto::TlsIdentity identity_;
     std::string tub_id_;
     proto::foolscap::DuplicateTable table_;

@@ -67,6 +67,10 @@ class Service final : public RemoteObject {
         record_.order.push_back(method);
         if (method == "echo") co_return Value::tuple(arguments.positional);
         if (method == "make") co_return connection_.add(std::make_unique<Writer>(record_));
+        if (method == "wait a little") {
+            (void)co_await rt::sleep(connection_.reactor(), ctx, std::chrono::milliseconds(5));
+            co_return Value::none();
+        }
         if (method == "hang") {
             (void)co_await rt::sleep(connection_.reactor(), ctx, std::chrono::hours(1));
             co_return Value::none();
@@ -204,14 +208,22 @@ class Foolscap : public testing::TestWithParam<Shape>, private FoolscapHost {
     }
 
     // FoolscapHost
-    rt::Task<Result<FoolscapTub*>> enter(const rt::Context&, std::string tub_id) override {
+    class Visit final : public FoolscapVisit {
+      public:
+        explicit Visit(Foolscap& host) : host_(host) { ++host_.inside_; }
+        ~Visit() override { --host_.inside_; }
+        FoolscapTub& tub() override { return *host_.server_; }
+
+      private:
+        Foolscap& host_;
+    };
+    rt::Task<Result<std::unique_ptr<FoolscapVisit>>> enter(const rt::Context&, std::string tub_id,
+                                                           rt::Endpoint) override {
         if (full_) co_return fail(ErrorKind::unavailable, "test.full", "too many connections");
         if (tub_id != server_->tub_id())
             co_return fail(ErrorKind::not_found, "test.no_tub", "no such tub");
-        ++inside_;
-        co_return &*server_;
+        co_return std::make_unique<Visit>(*this);
     }
-    void leave(FoolscapTub&) override { --inside_; }
 
     rt::Task<void> echoes();
     rt::Task<void> finds_once();
@@ -226,6 +238,7 @@ class Foolscap : public testing::TestWithParam<Shape>, private FoolscapHost {
     rt::Task<void> refuses();
     rt::Task<void> pipelines();
     rt::Task<void> notices();
+    rt::Task<void> finishes();
 
     rt::asio::Backend backend_{1};
     rt::Runtime& rt_ = backend_.runtime();
@@ -441,6 +454,26 @@ rt::Task<void> Foolscap::notices() {
 }
 TEST_P(Foolscap, TheServerNoticesThatThePeerIsGone) {
     run(&Foolscap::notices);
+}
+
+rt::Task<void> Foolscap::finishes() {
+    rt::Scope scope(ctx_);
+    Result<FoolscapConnection::Outcome> outcome = FoolscapConnection::Outcome{};
+    struct Body {
+        static rt::Task<void> wait(Foolscap& self, Result<FoolscapConnection::Outcome>& outcome) {
+            outcome = co_await self.call("wait a little");
+        }
+    };
+    scope.spawn(Body::wait(*this, outcome));
+    (void)co_await call("echo");
+    server_->finish_all();
+    co_await scope.join();
+    EXPECT_TRUE(value(outcome).is_none());
+    EXPECT_TRUE(outcome) << outcome.error().to_string();
+    while (server_->connections() > 0) co_await rt::yield(rt_.reactor);
+}
+TEST_P(Foolscap, FinishingAnswersWhatHasBegun) {
+    run(&Foolscap::finishes);
 }
 
 INSTANTIATE_TEST_SUITE_P(Pumps, Foolscap,

@@ -28,4 +28,12 @@ inline constexpr std::size_t kReadPieceBytes = 256 * kKiB;
 // Answers up to here are put together and sent in one write.
 inline constexpr std::size_t kGatheredAnswerBytesMax = 64 * kKiB;
 
+// Foolscap connections that have not yet named a tub of ours. Further ones are closed at once.
+inline constexpr std::size_t kFoolscapStrangersMax = 2048;
+// Tubs kept in memory though nobody is connected to them (certificate, key and the table of
+// connections: about 10 KiB each).
+inline constexpr std::size_t kIdleTubsMax = 1024;
+// While the node stops: how often connections that have finished negotiating are looked for.
+inline constexpr Duration kDrainRoundTime = std::chrono::milliseconds(100);
+
 }  // namespace s4::gate

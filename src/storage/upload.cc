@@ -26,6 +26,31 @@ rt::Task<Result<void>> UploadBytes::write(const rt::Context& ctx, std::uint64_t 
         co_return ok();
     }
     CO_TRY(co_await begin_draft(ctx));
+    const bool follows = !gather_.empty() && offset == gather_at_ + gather_.size();
+    if (!gather_.empty() && (!follows || gather_.size() + bytes.size() > kUploadGatherBytes)) {
+        CO_TRY(co_await write_draft(ctx, gather_at_, gather_));
+        gather_.clear();
+    }
+    if (gather_.capacity() == 0 && memory_of_all_ + kUploadGatherBytes <= kUploadMemoryBytesMax) {
+        gather_.reserve(static_cast<std::size_t>(kUploadGatherBytes));
+        memory_of_all_ += gather_.capacity();
+    }
+    if (gather_.size() + bytes.size() > gather_.capacity())
+        co_return co_await write_draft(ctx, offset, bytes);
+    if (gather_.empty()) gather_at_ = offset;
+    append(gather_, bytes);
+    co_return ok();
+}
+
+rt::Task<Result<void>> UploadBytes::flush(const rt::Context& ctx) {
+    if (!gather_.empty()) CO_TRY(co_await write_draft(ctx, gather_at_, gather_));
+    memory_of_all_ -= gather_.capacity();
+    gather_ = ByteBuffer();
+    co_return ok();
+}
+
+rt::Task<Result<void>> UploadBytes::write_draft(const rt::Context& ctx, std::uint64_t offset,
+                                                ByteView bytes) {
     auto done = co_await draft_->write_at(ctx, kBlobHeaderBytes + offset, bytes);
     if (!done) co_return fail(core_.alarm(std::move(done).error()));
     co_return ok();
@@ -40,6 +65,7 @@ rt::Task<Result<void>> UploadBytes::read(const rt::Context& ctx, std::uint64_t o
         co_return ok();
     }
     if (!draft_) co_return ok();
+    CO_TRY(co_await flush(ctx));
     auto n = co_await draft_->read_at(ctx, kBlobHeaderBytes + offset, into);
     if (!n) co_return fail(core_.alarm(std::move(n).error()));
     co_return ok();

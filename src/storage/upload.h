@@ -23,9 +23,12 @@ class UploadBytes {
         : core_(core), size_(size), memory_of_all_(memory_of_all) {}
     UploadBytes(const UploadBytes&) = delete;
     UploadBytes& operator=(const UploadBytes&) = delete;
-    ~UploadBytes() { memory_of_all_ -= memory_.size(); }
+    ~UploadBytes() { memory_of_all_ -= memory_.size() + gather_.capacity(); }
 
+    // May keep the last bytes in memory until flush().
     rt::Task<Result<void>> write(const rt::Context& ctx, std::uint64_t offset, ByteView bytes);
+    // Hands everything to the draft and frees what was kept.
+    rt::Task<Result<void>> flush(const rt::Context& ctx);
     // Fills `into`, with zeros where nothing was written.
     rt::Task<Result<void>> read(const rt::Context& ctx, std::uint64_t offset, MutByteView into);
     rt::Task<Result<void>> write_zeros(const rt::Context& ctx, ByteRange range);
@@ -36,10 +39,17 @@ class UploadBytes {
     rt::Task<Result<void>> begin_draft(const rt::Context& ctx);
 
   private:
+    rt::Task<Result<void>> write_draft(const rt::Context& ctx, std::uint64_t offset,
+                                       ByteView bytes);
+
     Core& core_;
     std::uint64_t size_;
     std::uint64_t& memory_of_all_;
     ByteBuffer memory_;
+    // Pieces come in the sizes of the network; the draft gets them in larger ones, since each costs
+    // a trip to the pool.
+    ByteBuffer gather_;
+    std::uint64_t gather_at_ = 0;
     std::unique_ptr<blob::Draft> draft_;  // the share's data begin at kBlobHeaderBytes
 };
 

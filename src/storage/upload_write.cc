@@ -61,6 +61,8 @@ class Uploads::Write final : public UploadWrite {
             co_return fail(
                 ErrorKind::invalid, "storage.invalid_write_length",
                 fmt::format("{} bytes came instead of {}", at_ - range_.offset, range_.size));
+        CO_TRY(co_await upload_->bytes.flush(ctx));
+        CO_TRY(check_alive());
         finished_ = true;
         over_ = true;
         upload_->written.add(range_);

@@ -250,7 +250,8 @@ rt::Task<Result<void>> Uploads::publish(const rt::Context& ctx, Upload& upload) 
     header.made_us = row.version;
     blob::Draft& draft = *upload.bytes.draft();
     const ByteBuffer trailer = make_trailer(upload.sums, {});
-    auto done = co_await draft.write_at(ctx, 0, write_header(header));
+    auto done = co_await upload.bytes.flush(ctx);
+    if (done) done = co_await draft.write_at(ctx, 0, write_header(header));
     if (done) done = co_await draft.write_at(ctx, kBlobHeaderBytes + upload.size, trailer);
     if (done) done = co_await draft.publish(ctx, key, blob_size(upload.size, 0));
     if (!done) co_return fail(core_.alarm(std::move(done).error()));

@@ -18,6 +18,8 @@ FORBIDDEN = [
 
 FLOOR = re.compile(r"^s4_floor\(\s*(\d+)\s+([\w/\s]+)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
+# x_test.cc, and what tests share: x_test_fixture.h, test_tree.h.
+TEST_FILE = re.compile(r"_(test|fuzz|bench)\.cc$|(^|_)test(_\w+)?\.h$")
 SIBLING = re.compile(r"#\s*(\w+) is a sibling: *\S+")
 WORDS = {"LINKS", "LIBRARIES", "TEST_LINKS", "TEST_LIBRARIES", "TEST_LABEL", "TEST_SHARDS", "TEST_TIMEOUT_S"}
 
@@ -104,7 +106,7 @@ def check_includes(tree, folders, by_name, found):
         if folder is None or inside.count("/") != folder.path.count("/") + 1:
             found.append(f"{path}: nothing builds it: its folder has no CMakeLists.txt, or no floor in src/CMakeLists.txt")
             continue
-        is_test = re.search(r"_(test|fuzz|bench)\.cc$|_test\.h$|^test_", inside.rsplit("/", 1)[-1]) is not None
+        is_test = TEST_FILE.search(inside.rsplit("/", 1)[-1]) is not None
         may = {folder.path} | {by_name[n].path for n in folder.links if n in by_name}
         if is_test:
             may |= {by_name[n].path for n in folder.test_links if n in by_name}

@@ -46,7 +46,8 @@ class Layers(unittest.TestCase):
 
     def test_a_test_may_include_test_links(self):
         tree = house({"src/crypto/CMakeLists.txt": "# codec is a sibling: x\ns4_folder(crypto LINKS codec TEST_LINKS base)\n",
-                            "src/crypto/keys_test.cc": '#include "base/bytes.h"\n'})
+                            "src/crypto/keys_test.cc": '#include "base/bytes.h"\n',
+                            "src/crypto/keys_test_fixture.h": '#include "base/bytes.h"\n'})
         self.assertEqual(layers.findings(tree), [])
 
     def test_product_code_may_not_include_test_links(self):

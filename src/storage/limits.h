@@ -13,7 +13,7 @@ namespace s4::storage {
 inline constexpr std::size_t kStorageIndexBytes = 16;
 inline constexpr std::uint64_t kShareNumberMax = 0x7fff'ffff;  // Tahoe names no bound; ours
 inline constexpr std::size_t kSharesPerCallMax = 256;          // protocol reference C.1, D.6
-inline constexpr std::size_t kSharesPerIndexMax = 1024;        // over several calls
+inline constexpr std::size_t kSharesPerIndexMax = 256;         // Tahoe's encodings make no more
 
 // Secrets.
 inline constexpr std::size_t kLeaseSecretBytes = 32;

@@ -23,6 +23,13 @@ struct GridPolicy {
     std::size_t uploads_max = 1024;         // unfinished at one time
     std::size_t leases_per_share_max = 64;  // a new one beyond is refused
     std::size_t advisories_max = 1000;      // the oldest give way
+
+    // What mutable growth may reach (invariant 4); a quota near 2^64 means none.
+    std::uint64_t overdraft_limit_bytes() const {
+        return quota_bytes > UINT64_MAX - kMutableOverdraftBytes
+                   ? UINT64_MAX
+                   : quota_bytes + kMutableOverdraftBytes;
+    }
 };
 
 class Policies {

@@ -235,8 +235,7 @@ Result<void> check_slot(const SlotCall& call, const IndexRows& rows,
 Result<void> check_growth(const SlotCall& call, const UsageRow& used, std::uint64_t reserved,
                           std::int64_t growth) {
     if (growth <= 0) return ok();
-    if (used.used_bytes() + reserved <= call.policy.quota_bytes + kMutableOverdraftBytes)
-        return ok();
+    if (used.used_bytes() + reserved <= call.policy.overdraft_limit_bytes()) return ok();
     return fail(ErrorKind::no_space, "storage.no_space", "the grid's quota is used up");
 }
 

@@ -280,6 +280,24 @@ TEST_F(SlotsTest, WhatUploadsWerePromisedCountsAgainstGrowth) {
     expect_usage_exact();
 }
 
+TEST_F(SlotsTest, AQuotaWithoutEndIsNoQuota) {
+    policies_.by_grid[1].quota_bytes = UINT64_MAX;
+    EXPECT_TRUE(changed({{0, {{}, {{0, pattern(100'000)}}, {}}}}));
+    EXPECT_TRUE(put(index_of(2), 0, pattern(100)));
+}
+
+TEST_F(SlotsTest, ASlotHasSoManySharesAndNoMore) {
+    std::map<ShareNumber, Change> all;
+    for (std::size_t i = 0; i < kSharesPerIndexMax; ++i) all[static_cast<ShareNumber>(i)] = {};
+    EXPECT_TRUE(changed(all));
+    EXPECT_TRUE(change(index_, {{1000, {{}, {}, {}}}}).error().is("storage.too_many_shares"));
+    EXPECT_TRUE(change(index_, {{1000, {{}, {{0, pattern(50'000)}}, {}}}})
+                    .error()
+                    .is("storage.too_many_shares"));
+    EXPECT_EQ(shares().size(), kSharesPerIndexMax);
+    expect_usage_exact();
+}
+
 TEST_F(SlotsTest, ReadOnlyGridsRefuseWrites) {
     ASSERT_TRUE(changed({{0, {{}, {{0, bytes("x")}}, {}}}}));
     policies_.by_grid[1].access = Access::read_only;

@@ -304,7 +304,7 @@ rt::Task<Result<void>> Uploads::commit_row(const rt::Context& ctx, Upload& uploa
     // Room was promised by the reservation; growth of mutable shares that was decided beside the
     // promise may have taken it, up to the overdraft (invariant 4).
     const std::uint64_t others = core_.accounts.reserved_bytes(key.grid) - upload.reserved_bytes();
-    const std::uint64_t limit = policy.quota_bytes + kMutableOverdraftBytes;
+    const std::uint64_t limit = policy.overdraft_limit_bytes();
 
     const IndexCache::Writing writing(core_.indexes, key);
     auto done = co_await core_.db.write(ctx, [&](sql::Transaction& tx) -> Result<UsageRow> {

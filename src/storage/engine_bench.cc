@@ -152,8 +152,9 @@ void create(benchmark::State& state) {
     const ByteBuffer data(static_cast<std::size_t>(state.range(0)), 7);
     const std::size_t width = static_cast<std::size_t>(state.range(2));
     for (auto _ : state)
-        bench.run_wide(width * 8, width,
-                       [&](std::size_t) { return put(bench, bench.fresh_index(), data); });
+        bench.run_wide(width * 8, width, [&] [[clang::coro_wrapper]] (std::size_t) {
+            return put(bench, bench.fresh_index(), data);
+        });
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(width * 8));
 }
 BENCHMARK(create)
@@ -170,10 +171,12 @@ void read(benchmark::State& state) {
         state.range(2) != 0 ? static_cast<std::size_t>(2 * kShareCacheBytesMax / data.size()) : 64;
     std::vector<StorageIndex> indexes(shares);
     for (StorageIndex& index : indexes) index = bench.fresh_index();
-    bench.run_wide(shares, 64, [&](std::size_t i) { return put(bench, indexes[i], data); });
+    bench.run_wide(shares, 64, [&] [[clang::coro_wrapper]] (std::size_t i) {
+        return put(bench, indexes[i], data);
+    });
     std::size_t at = 0;
     for (auto _ : state)
-        bench.run_wide(512, 16, [&](std::size_t) {
+        bench.run_wide(512, 16, [&] [[clang::coro_wrapper]] (std::size_t) {
             return get(bench, indexes[at++ % indexes.size()], data.size());
         });
     state.SetItemsProcessed(state.iterations() * 512);
@@ -190,8 +193,9 @@ void mutable_rewrite(benchmark::State& state) {
     for (StorageIndex& index : indexes) index = bench.fresh_index();
     const std::size_t width = static_cast<std::size_t>(state.range(0));
     for (auto _ : state)
-        bench.run_wide(width * 8, width,
-                       [&](std::size_t i) { return rewrite(bench, indexes[i % 64], data); });
+        bench.run_wide(width * 8, width, [&] [[clang::coro_wrapper]] (std::size_t i) {
+            return rewrite(bench, indexes[i % 64], data);
+        });
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(width * 8));
 }
 BENCHMARK(mutable_rewrite)->Arg(1)->Arg(64)->UseRealTime()->Unit(benchmark::kMillisecond);
@@ -206,9 +210,13 @@ void renew_lease(benchmark::State& state) {
     std::vector<StorageIndex> indexes(64);
     for (StorageIndex& index : indexes) index = bench.fresh_index();
     const ByteBuffer data(1024, 7);
-    bench.run_wide(64, 64, [&](std::size_t i) { return put(bench, indexes[i], data); });
+    bench.run_wide(64, 64, [&] [[clang::coro_wrapper]] (std::size_t i) {
+        return put(bench, indexes[i], data);
+    });
     for (auto _ : state)
-        bench.run_wide(512, 64, [&](std::size_t i) { return renew(bench, indexes[i % 64]); });
+        bench.run_wide(512, 64, [&] [[clang::coro_wrapper]] (std::size_t i) {
+            return renew(bench, indexes[i % 64]);
+        });
     state.SetItemsProcessed(state.iterations() * 512);
 }
 BENCHMARK(renew_lease)->UseRealTime()->Unit(benchmark::kMillisecond);

@@ -80,6 +80,7 @@ class HttpLimits : public testing::Test {
     Handler handler_;
     std::unique_ptr<HttpServer> server_;
     std::unique_ptr<rt::Listener> listener_;
+    Outcome outcomes_[3];  // written until the world has ended
 
     void start(const HttpServerLimits& limits = {}) {
         server_ = std::make_unique<HttpServer>(server_process_.runtime().reactor, handler_, limits);
@@ -144,10 +145,9 @@ TEST_F(HttpLimits, a_body_that_stops_coming_ends_the_connection) {
 
 TEST_F(HttpLimits, a_peer_that_reads_nothing_is_given_up) {
     start();
-    Outcome unused;
-    client_process_.spawn(
-        behave(client_process_.context(), client_process_.runtime(),
-               {.says = {{0s, "GET /much HTTP/1.1\r\nHost: x\r\n\r\n"}}, .reads = false}, unused));
+    client_process_.spawn(behave(
+        client_process_.context(), client_process_.runtime(),
+        {.says = {{0s, "GET /much HTTP/1.1\r\nHost: x\r\n\r\n"}}, .reads = false}, outcomes_[0]));
     world_.run_for(1s);
     EXPECT_EQ(server_->connections(), 1);
     world_.run_for(HttpServerLimits().write_time_max - 2s);
@@ -160,13 +160,12 @@ TEST_F(HttpLimits, one_connection_too_many_is_closed_at_once) {
     HttpServerLimits limits;
     limits.connections_max = 2;
     start(limits);
-    Outcome out[3];
     for (int i = 0; i < 2; ++i)
         client_process_.spawn(
-            behave(client_process_.context(), client_process_.runtime(), {}, out[i]));
+            behave(client_process_.context(), client_process_.runtime(), {}, outcomes_[i]));
     world_.run_for(1s);
     EXPECT_EQ(server_->connections(), 2);
-    EXPECT_LE(kept({}, out[2]), 1s);
+    EXPECT_LE(kept({}, outcomes_[2]), 1s);
     EXPECT_EQ(server_->connections(), 2);
 }
 

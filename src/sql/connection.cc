@@ -65,6 +65,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings, R
     configure_engine();
     std::unique_ptr<Connection> out(new Connection);
     out->vfs_owner_ = settings.vfs_owner;
+    out->skipped_statement_ = settings.skipped_statement;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (role == Role::writer) flags |= SQLITE_OPEN_CREATE;
     const int code =
@@ -186,6 +187,7 @@ Result<void> Connection::bind(const Prepared& prepared, const Query& query,
 }
 
 Result<std::int64_t> Connection::execute(const Query& query, std::span<const Param> params) {
+    if (query.name == skipped_statement_) return 1;
     Prepared* entry = TRY(cached(query));
     CHECK(!entry->in_use, "a statement is not executed while its rows are read");
     TRY(bind(*entry, query, params, Lifetime::of_the_call));

@@ -30,9 +30,10 @@ class Connection {
     enum class Role : std::uint8_t { writer, reader, checkpointer };
     struct Settings {
         std::string path;
-        std::string vfs;                  // name under which SQLite knows it
-        std::shared_ptr<void> vfs_owner;  // keeps a VFS of ours while a connection uses it
-        bool synchronous_off = false;
+        std::string vfs;                     // name under which SQLite knows it
+        std::shared_ptr<void> vfs_owner;     // keeps a VFS of ours while a connection uses it
+        bool synchronous_off = false;        // a planted bug
+        std::string_view skipped_statement;  // a planted bug
     };
 
     static Result<std::unique_ptr<Connection>> open(const Settings& settings, Role role);
@@ -74,6 +75,7 @@ class Connection {
     std::shared_ptr<void> vfs_owner_;
     sqlite3* handle_ = nullptr;
     std::unordered_map<const Query*, Prepared> statements_;  // found by key, never walked in order
+    std::string_view skipped_statement_;
     std::int64_t wal_pages_ = 0;
     std::string_view last_query_;
 };

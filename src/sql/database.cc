@@ -45,7 +45,8 @@ Result<std::unique_ptr<Database>> Database::open(rt::Runtime& runtime, Options o
     Connection::Settings settings{.path = chosen.path,
                                   .vfs = "unix",
                                   .vfs_owner = nullptr,
-                                  .synchronous_off = chosen.planted_bugs.synchronous_off};
+                                  .synchronous_off = chosen.planted_bugs.synchronous_off,
+                                  .skipped_statement = chosen.planted_bugs.skipped_statement};
     if (chosen.vfs == Options::Vfs::files) {
         auto vfs = std::make_shared<FilesVfs>(runtime);
         settings.vfs = vfs->name();

@@ -24,6 +24,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -45,6 +46,7 @@ class Writer;
 struct PlantedBugs {
     bool synchronous_off = false;
     bool answer_before_commit = false;
+    std::string_view skipped_statement{};  // a Query's name: executing it does nothing
 };
 
 struct Options {

@@ -204,7 +204,8 @@ TEST_F(OnSim, WhatWasAcknowledgedSurvivesPowerLossAtAnyFileCall) {
                                    }))
                 .value();
         for (const std::string& text : acknowledged)
-            ASSERT_TRUE(std::ranges::find(all, text) != all.end()) << text << " was acknowledged and lost";
+            ASSERT_TRUE(std::ranges::find(all, text) != all.end())
+                << text << " was acknowledged and lost";
         ASSERT_LE(all.size(), acknowledged.size() + round + 1) << "at most one unknown a crash";
     }
     EXPECT_GT(acknowledged.size(), 100u);

@@ -301,12 +301,9 @@ constexpr sqlite3_io_methods kMethods = {
     .xUnfetch = nullptr,
 };
 
-Result<std::unique_ptr<rt::File>> open_path(rt::Files& files, const std::string& path, int flags,
-                                            bool& is_new) {
-    is_new = false;
+Result<std::unique_ptr<rt::File>> open_path(rt::Files& files, const std::string& path, int flags) {
     if ((flags & SQLITE_OPEN_READONLY) != 0) return files.open(path, rt::OpenMode::read);
     if ((flags & SQLITE_OPEN_CREATE) == 0) return files.open(path, rt::OpenMode::write);
-    is_new = !files.info(path).has_value();
     return files.open(path, rt::OpenMode::create);
 }
 
@@ -320,8 +317,7 @@ int open_file(sqlite3_vfs* vfs, sqlite3_filename name, sqlite3_file* file, int f
                                      .memory = {},
                                      .path = name != nullptr ? name : ""};
     if (name != nullptr) {
-        bool is_new = false;
-        auto opened = open_path(state.runtime.files, self->path, flags, is_new);
+        auto opened = open_path(state.runtime.files, self->path, flags);
         if (!opened) {
             const int code = io_code(opened.error(), SQLITE_CANTOPEN);
             self->~OpenFile();
@@ -329,8 +325,9 @@ int open_file(sqlite3_vfs* vfs, sqlite3_filename name, sqlite3_file* file, int f
         }
         self->file = std::move(*opened);
         self->delete_on_close = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
-        self->sync_folder_first =
-            is_new && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
+        // Also for one that is there already: a process that died may not have come to it.
+        self->sync_folder_first = (flags & SQLITE_OPEN_CREATE) != 0 &&
+                                  (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
     }
     if ((flags & SQLITE_OPEN_MAIN_DB) != 0) {
         const std::lock_guard lock(state.mutex);

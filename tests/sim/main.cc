@@ -14,10 +14,14 @@ namespace s4::simulation {
 namespace {
 
 constexpr Plant kFoundBySql[] = {Plant::synchronous_off, Plant::answer_before_commit};
+constexpr Plant kFoundByStorage[] = {Plant::missing_blob_sync, Plant::lease_not_stored};
 
 constexpr Scenario kScenarios[] = {
     {"sql", "the database alone, under crashes, full disks and failing writes", 60, play_sql,
      kFoundBySql},
+    {"storage", "the storage engine: uploads, slots, leases, quota, full and failing disks", 80,
+     play_storage, kFoundByStorage},
+    {"gbs", "the storage protocol over HTTPS: clients, network, gate and engine", 40, play_gbs, {}},
 };
 
 // The same seed twice must be the same run; not worth twice the time for each.

@@ -74,6 +74,7 @@ std::span<const Scenario> scenarios();
 // Each in its own file.
 void play_sql(Run& run);
 void play_storage(Run& run);
+void play_gbs(Run& run);
 void play_introducer(Run& run);
 
 }  // namespace s4::simulation

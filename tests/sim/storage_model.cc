@@ -60,8 +60,8 @@ void StorageModel::compare_leases(const IndexName& name, const Observed& seen, W
         Leases& leases = model.leases[number];
         for (const LeaseHash& hash : leases.acknowledged)
             if (!hashes.contains(hash))
-                run_.violated(1, fmt::format("{} share {} lost an acknowledged lease",
-                                             name.text(), number));
+                run_.violated(
+                    1, fmt::format("{} share {} lost an acknowledged lease", name.text(), number));
         for (const LeaseHash& hash : hashes)
             if (!leases.acknowledged.contains(hash) && !leases.unanswered.contains(hash))
                 run_.violated(2, fmt::format("{} share {} has a lease that nobody made",

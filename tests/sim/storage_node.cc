@@ -99,6 +99,8 @@ void lease_unanswered(IndexModel& model, const LeaseHash& hash) {
     for (auto& [number, share] : model.immutable) model.leases[number].unanswered.insert(hash);
     for (const auto& [number, content] : model.slot.known)
         model.leases[number].unanswered.insert(hash);
+    for (const Slot& slot : model.slot.unanswered)
+        for (const auto& [number, content] : slot) model.leases[number].unanswered.insert(hash);
 }
 
 ByteBuffer content_of(const StorageStory& story, const IndexName& name, ShareNumber share) {
@@ -206,8 +208,8 @@ Task<Result<Observed>> observe(Node& node, const IndexName& name, rt::Context ct
         for (const auto& [number, content] : *shares) {
             auto leases = co_await node.engine.leases(ctx, name.grid, name.index(), number);
             if (!leases) co_return fail(leases.error());
-            for (const storage::LeaseInfo& lease : *leases)
-                out.leases[number].insert(lease.renew_hash);
+            std::set<LeaseHash>& hashes = out.leases[number];
+            for (const storage::LeaseInfo& lease : *leases) hashes.insert(lease.renew_hash);
         }
     }
     co_return out;

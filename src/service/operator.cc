@@ -47,12 +47,13 @@ rt::Task<Result<void>> Service::await_shown(const rt::Context& ctx, Subscription
     ++waiters.count;
     Result<void> outcome = ok();
     while (outcome) {
+        const std::uint64_t seen = waiters.changes;
         const Result<Overview> view = co_await overview(limited, subscription);
         if (!view) {
             outcome = fail(view.error());
         } else if (view->stage == Stage::ready) {
             break;
-        } else {
+        } else if (waiters.changes == seen) {
             outcome = co_await waiters.changed.wait(limited);
         }
     }

@@ -163,6 +163,7 @@ void Service::committed(SubscriptionId subscription) {
     jobs_queued_.set();
     const auto at = waiters_.find(subscription);
     if (at == waiters_.end()) return;
+    ++at->second.changes;
     at->second.changed.set();
     // A waiter that ran inside set() may have been the last.
     if (const auto again = waiters_.find(subscription); again != waiters_.end())

@@ -188,6 +188,7 @@ class Service {
     struct Waiters {
         explicit Waiters(rt::Reactor& reactor) : changed(reactor) {}
         rt::Event changed;
+        std::uint64_t changes = 0;  // so that one between a look and the wait is not missed
         int count = 0;
     };
     std::map<SubscriptionId, Waiters> waiters_;

@@ -7,14 +7,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "billing/schema.h"
-#include "billing/test_payments.h"
-#include "introducer/records.h"
-#include "rt/sim/world.h"
-#include "service/schema.h"
-#include "service/service.h"
-#include "tenants/limits.h"
-#include "tenants/records.h"
+#include "service/sim_service_test.h"
 
 namespace s4::service {
 namespace {
@@ -46,30 +39,13 @@ class UnreliableCheck final : public GridCheck {
     rt::sim::Dice& dice_;
 };
 
-class NoUsage final : public GridUsage {
-  public:
-    rt::Task<Result<std::uint64_t>> used_bytes(const rt::Context&, GridId) override { co_return 0; }
-};
-
-std::vector<sql::Migration> all_migrations() {
-    std::vector<sql::Migration> all;
-    for (const auto list :
-         {billing::migrations(), tenants::migrations(), introducer::migrations(), migrations()})
-        all.insert(all.end(), list.begin(), list.end());
-    return all;
-}
-
 class CrashingService {
   public:
     explicit CrashingService(std::uint64_t seed) : world_(seed, rt::sim::Profile()) {
         for (std::uint8_t i = 0; i < kCustomers; ++i) customers_[i].number = i;
-        process_ = &world_.machine("m").boot();
-        master_.emplace(crypto::StaticMasterKey::generate(process_->runtime().random));
-        keyring_.emplace(*tenants::Keyring::create(*master_));
-        process_->crash(rt::sim::Crash::process);
     }
     ~CrashingService() {
-        stop();
+        sim_.stop();
         world_.end();
     }
 
@@ -83,21 +59,21 @@ class CrashingService {
         EXPECT_TRUE(world_.run_until([&] { return process_->ended() || everybody_ready(); }, 600s));
         process_->crash(rt::sim::Crash::process);
         EXPECT_TRUE(world_.run_until([&] { return process_->ended(); }, 60s));
-        stop();
+        sim_.stop();
     }
 
     // The last life, in which nothing fails but the check.
     void live_on_and_verify() {
         process_ = &world_.machine("m").boot();
         live();
-        ASSERT_TRUE(service_);
+        ASSERT_NE(sim_.service(), nullptr);
         EXPECT_TRUE(world_.run_until([&] { return everybody_ready(); }, 3600s));
         bool verified = false;
         process_->spawn(verify(verified));
         EXPECT_TRUE(world_.run_until([&] { return verified; }, 600s));
         process_->stop();
         EXPECT_TRUE(world_.run_until([&] { return process_->ended(); }, 60s));
-        stop();
+        sim_.stop();
     }
 
     int repeated() const { return repeated_; }
@@ -109,56 +85,20 @@ class CrashingService {
         bool started = false;
         process_->spawn(start(started));
         world_.run_until([&] { return started || process_->ended(); }, 600s);
-        if (!service_) return;
-        process_->spawn(turn_jobs());
+        if (sim_.service() == nullptr) return;
+        process_->spawn(sim_.turn_jobs(*process_));
         for (Customer& customer : customers_) process_->spawn(visit(customer));
     }
 
     rt::Task<void> start(bool& started) {
-        const auto migrations = all_migrations();
-        auto opened = sql::Database::open(
-            process_->runtime(),
-            {.path = "db",
-             .vfs = sql::Options::Vfs::files,
-             .on_fatal = [this](const Error&) { process_->crash(rt::sim::Crash::process); }},
-            migrations);
-        if (!opened) co_return;
-        database_ = std::move(*opened);
-        payments_ = std::make_unique<billing::TestPayments>(*database_);
-        auto directory = co_await tenants::Directory::create(process_->context(), *database_,
-                                                             *keyring_, tenants::kIdleGridsMax);
-        if (!directory) co_return;
-        directory_ = std::move(*directory);
-        PublicGate gate{"192.0.2.1", 8470, {{crypto::sha256(as_bytes("identity")), 8470}}};
-        service_ = *Service::create({process_->runtime(), *database_, *master_, plans_, *payments_,
-                                     *directory_, check_, usage_, gate},
-                                    {});
+        co_await sim_.start(*process_);
         started = true;
-    }
-
-    void stop() {
-        service_.reset();
-        directory_.reset();
-        payments_.reset();
-        database_.reset();
-    }
-
-    rt::Task<void> turn_jobs() {
-        const rt::Context& ctx = process_->context();
-        rt::Reactor& reactor = process_->runtime().reactor;
-        for (;;) {
-            const auto jobs = co_await service_->next_jobs(ctx, 10);
-            if (!jobs) co_return;
-            for (const Job& job : *jobs)
-                if (job.due <= reactor.unix_s()) (void)co_await service_->run_job(ctx, job);
-            if (!co_await rt::sleep(reactor, ctx, 100ms)) co_return;
-        }
     }
 
     rt::Task<void> visit(Customer& customer) {
         const rt::Context& ctx = process_->context();
         if (customer.sign_up) ++repeated_;
-        const auto begun = co_await service_->begin_sign_up(
+        const auto begun = co_await sim_.service()->begin_sign_up(
             ctx,
             {ByteBuffer(kSignUpNonceBytes, customer.number), "ada@example.org", "m", "192.0.2.7"});
         if (!begun) co_return;
@@ -170,20 +110,21 @@ class CrashingService {
         customer.sign_up = *begun;
         if (!co_await pay(customer)) co_return;
         while (!customer.ready) {
-            const auto view = co_await service_->overview(ctx, begun->subscription);
+            const auto view = co_await sim_.service()->overview(ctx, begun->subscription);
             if (!view) co_return;
             EXPECT_EQ(view->subscription.state, billing::State::active)
                 << "a payment that was answered is gone";
             customer.ready = view->stage == Stage::ready;
             if (!co_await rt::sleep(process_->runtime().reactor, ctx, 200ms)) co_return;
         }
-        const auto view = co_await service_->overview(ctx, begun->subscription);
+        const auto view = co_await sim_.service()->overview(ctx, begun->subscription);
         EXPECT_TRUE(!view || view->stage == Stage::ready) << "a grid that was shown is gone";
     }
 
     rt::Task<bool> pay(Customer& customer) {
         const rt::Context& ctx = process_->context();
-        const auto payment = co_await service_->begin_payment(ctx, customer.sign_up->subscription);
+        const auto payment =
+            co_await sim_.service()->begin_payment(ctx, customer.sign_up->subscription);
         if (!payment) {
             // Paid in an earlier life: then it is not due.
             if (!payment.error().is("payment.not_due")) co_return false;
@@ -191,33 +132,33 @@ class CrashingService {
             co_return true;
         }
         EXPECT_FALSE(customer.paid) << "a payment that was answered is due again";
-        if (!co_await payments_->decide(ctx, payment->reference, PaymentStatus::paid))
+        if (!co_await sim_.payments().decide(ctx, payment->reference, PaymentStatus::paid))
             co_return false;
-        const auto settled = co_await service_->settle(ctx, payment->reference);
+        const auto settled = co_await sim_.service()->settle(ctx, payment->reference);
         if (settled) customer.paid = true;
         co_return settled.has_value();
     }
 
     rt::Task<void> verify(bool& verified) {
         const rt::Context& ctx = process_->context();
-        const auto rows = co_await service_->list(ctx, {}, 100);
+        const auto rows = co_await sim_.service()->list(ctx, {}, 100);
         EXPECT_TRUE(rows && rows->size() == kCustomers) << "one subscription each";
         for (const Customer& customer : customers_) {
             const SubscriptionId id = customer.sign_up->subscription;
-            const auto page = co_await service_->find_page(ctx, customer.sign_up->capability);
+            const auto page = co_await sim_.service()->find_page(ctx, customer.sign_up->capability);
             EXPECT_TRUE(page && *page == id);
-            const auto ledger = co_await service_->ledger(ctx, id);
+            const auto ledger = co_await sim_.service()->ledger(ctx, id);
             EXPECT_TRUE(ledger && ledger->size() == 1) << "booked once";
             std::vector<std::string> actions;
-            const auto audit = co_await service_->audit_log(ctx, id);
+            const auto audit = co_await sim_.service()->audit_log(ctx, id);
             if (audit)
                 for (const AuditRow& row : *audit) actions.push_back(row.action);
             EXPECT_THAT(actions, testing::ElementsAre("sign_up_begun", "payment_booked", "paid",
                                                       "grid_made", "grid_shown"));
         }
-        const auto jobs = co_await service_->next_jobs(ctx, 10);
+        const auto jobs = co_await sim_.service()->next_jobs(ctx, 10);
         EXPECT_TRUE(jobs && jobs->empty());
-        const auto grids = co_await database_->read(
+        const auto grids = co_await sim_.database().read(
             ctx, [](sql::Reader& db) { return tenants::list_grids(db, {}, 100); });
         EXPECT_TRUE(grids && grids->size() == kCustomers) << "no grid without its customer";
         verified = true;
@@ -226,15 +167,8 @@ class CrashingService {
     rt::sim::World world_;
     rt::sim::Dice dice_ = world_.dice_for("outside");
     UnreliableCheck check_{dice_};
-    NoUsage usage_;
-    billing::Plans plans_ = billing::Plans::standard();
-    std::optional<crypto::StaticMasterKey> master_;
-    std::optional<tenants::Keyring> keyring_;
+    SimService sim_{check_};
     rt::sim::Process* process_ = nullptr;
-    std::unique_ptr<sql::Database> database_;
-    std::unique_ptr<billing::TestPayments> payments_;
-    std::unique_ptr<tenants::Directory> directory_;
-    std::unique_ptr<Service> service_;
     std::array<Customer, kCustomers> customers_;
     int repeated_ = 0;
 };

@@ -7,6 +7,7 @@
 #include "gate/gbs_call.h"
 #include "gate/limits.h"
 #include "proto/gbs/headers.h"
+#include "proto/http1/message.h"
 
 namespace s4::gate {
 

@@ -95,7 +95,7 @@ std::string Core::enabler_place(const IndexKey& key) const {
     return fmt::format("storage.slot {} {}", key.grid.value, key.index.to_text());
 }
 
-Error Core::alarm(Error error) const {
+Error Core::alarm(Error error) {
     // The quota's no_space is the customer's affair; these are the operator's.
     const bool disk_full =
         error.kind() == ErrorKind::no_space && !error.code().starts_with("storage.");
@@ -108,7 +108,10 @@ Error Core::alarm(Error error) const {
     static metrics::Counter& io = metrics::counter(kName, kHelp, {{"why", "io"}});
     static metrics::Counter& corrupt = metrics::counter(kName, kHelp, {{"why", "damaged"}});
     (disk_full ? full : disk_fails ? io : corrupt).add();
-    log::error("storage", "the disk or what is on it failed", {{"error", error}});
+    if (now() >= next_alarm_log) {
+        next_alarm_log = now() + std::chrono::minutes(1);
+        log::error("storage", "the disk or what is on it failed", {{"error", error}});
+    }
     return error;
 }
 

@@ -49,6 +49,7 @@ struct Core {
     Turns turns;
     BlobNames names;
     std::uint64_t disk_free_bytes = UINT64_MAX;  // as last asked; UINT64_MAX: not yet known
+    Instant next_alarm_log{};
     bool closing = false;
     rt::Scope background;  // joined by Engine::close()
 
@@ -76,8 +77,9 @@ struct Core {
     tables::Lease lease(const LeaseSecrets& secrets) const;
     std::string enabler_place(const IndexKey& key) const;
 
-    // Counts and logs a failure of the disk or the database for the operator; hands the error on.
-    Error alarm(Error error) const;
+    // Counts a failure of the disk or of what is on it, and logs one a minute for the operator;
+    // hands the error on.
+    Error alarm(Error error);
 };
 
 // Fails with storage.invalid_secret.

@@ -1,6 +1,6 @@
 // What the engine costs on a real disk, without any protocol around it: run on the machine in
 // question, on the disk in question (S4_BENCH_DIR, the current folder if unset). Every write is
-// synced. Docs: docs/decisions on small shares.
+// synced. It compares both places of a share at several sizes: where kSmallShareBytesMax belongs.
 
 #include <benchmark/benchmark.h>
 #include <unistd.h>

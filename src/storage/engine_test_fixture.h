@@ -2,6 +2,7 @@
 // Restart and power loss are those of the simulator; time is virtual.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>

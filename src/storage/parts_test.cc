@@ -1,4 +1,5 @@
 // The engine's small parts: ranges, the bounded map, the index cache, turns, accounts.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "rt/scope.h"

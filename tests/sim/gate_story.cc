@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "gate/foolscap_gate.h"
 #include "gate/front_door.h"
 #include "gate/gbs_handler.h"
 #include "gate/grid_policies.h"
+#include "introducer/introducer.h"
+#include "introducer/records.h"
 #include "rt/scope.h"
 #include "storage/schema.h"
 #include "tenants/limits.h"
@@ -17,21 +20,15 @@ using rt::sim::Process;
 
 namespace {
 
+constexpr std::uint8_t kOwnKey = 100;  // the seed of the key that announces the grid's own server
+
 std::vector<sql::Migration> all_migrations() {
     std::vector<sql::Migration> all;
-    for (const auto& list : {tenants::migrations(), storage::migrations()})
+    for (const auto& list :
+         {tenants::migrations(), introducer::migrations(), storage::migrations()})
         all.insert(all.end(), list.begin(), list.end());
     return all;
 }
-
-// No Foolscap in this story: what asks for it is closed.
-class ClosedDoor final : public gate::FoolscapDoor {
-  public:
-    Task<void> serve(const rt::Context&, std::unique_ptr<rt::Stream>, ByteBuffer) override {
-        co_return;
-    }
-    Task<void> drain(const rt::Context&) override { co_return; }
-};
 
 // Grids are made once; a creation without an answer may have happened.
 Task<void> make_grids(GateStory& story, Process& process, sql::Database& database,
@@ -47,10 +44,12 @@ Task<void> make_grids(GateStory& story, Process& process, sql::Database& databas
         });
         if (!id || !process.alive()) co_return;
         auto swissnum = story.keyring.swissnum(made.grid.storage);
-        CHECK(swissnum.has_value(), "a new grid's secrets open");
+        auto introducer_swissnum = story.keyring.swissnum(made.grid.introducer);
+        CHECK(swissnum && introducer_swissnum, "a new grid's secrets open");
         story.grids.push_back({.id = *id,
                                .introducer_tub = made.grid.introducer.tub_id,
                                .storage_tub = made.grid.storage.tub_id,
+                               .introducer_swissnum = std::move(*introducer_swissnum),
                                .storage_swissnum = std::move(*swissnum)});
         story.storage.run.acknowledged();
     }
@@ -80,12 +79,61 @@ Task<void> check_grids(GateStory& story, Process& process, tenants::Directory& d
     }
 }
 
+// The table of announcements against what was promised; then the grid's own server is announced
+// anew, with a number that rises (invariant 9).
+Task<void> check_announcements(GateStory& story, Process& process,
+                               introducer::Introducer& introducer, GridId grid) {
+    Run& run = story.storage.run;
+    const rt::Context ctx = process.context();
+    const auto all = co_await introducer.announcements(ctx, grid);
+    if (!process.alive()) co_return;
+    if (!all) {
+        run.violated(10, "announcements cannot be read: " + all.error().to_string());
+        co_return;
+    }
+    std::map<std::string, std::int64_t> found;
+    for (const auto& one : *all) found[one->parts.key] = one->seqnum.value_or(0);
+    for (const auto& [name, known] : story.announced) {
+        if (name.first != grid) continue;
+        const std::int64_t number = found.contains(name.second) ? found[name.second] : 0;
+        if (number < known.promised || number > known.asked)
+            run.violated(9, fmt::format("grid {}: announcement {} stands, {} was promised and {} "
+                                        "the last sent",
+                                        grid.value, number, known.promised, known.asked));
+    }
+    const auto key = crypto::Ed25519PrivateKey::from_seed(Secret(ByteBuffer(32, kOwnKey))).value();
+    Announced& own = story.announced[{grid, key.public_key().server_id()}];
+    own.asked = process.runtime().reactor.unix_s() + 1'000'000;
+    const auto published =
+        co_await introducer.publish_own(ctx, grid,
+                                        {.furl = "pb://own",
+                                         .nurls = {},
+                                         .permutation_seed = "aa",
+                                         .nickname = "",
+                                         .version = fmt::format("life {}", story.lives)},
+                                        key);
+    if (!published || !process.alive()) co_return;
+    const std::int64_t before = found[key.public_key().server_id()];
+    const auto after = co_await introducer.announcements(ctx, grid);
+    if (!after || !process.alive()) co_return;
+    for (const auto& one : *after) {
+        if (one->parts.key != key.public_key().server_id()) continue;
+        if (one->seqnum.value_or(0) <= before)
+            run.violated(9, fmt::format("grid {}'s own number did not rise", grid.value));
+        own.raise_promise(one->seqnum.value_or(0));
+    }
+}
+
 Task<void> open_door(GateStory& story, Process& process, storage::Engine& engine,
-                     tenants::Directory& directory) {
+                     tenants::Directory& directory, introducer::Introducer& introducer) {
     gate::Seats seats;
     gate::GbsHandler handler(engine, directory, seats, "s4/simulated");
-    ClosedDoor foolscap;
     rt::Reactor& reactor = process.runtime().reactor;
+    gate::FoolscapGate foolscap({.reactor = reactor,
+                                 .directory = directory,
+                                 .introducer = introducer,
+                                 .application_version = "s4/simulated"},
+                                *story.foolscap_security, seats, process.runtime().random);
     gate::FrontDoor door(reactor, story.tls, story.service, handler, foolscap);
     auto listener = process.runtime().network.listen({"0.0.0.0", kGatePort});
     if (!listener) co_return;
@@ -107,7 +155,13 @@ GateStory::GateStory(Run& run)
     : storage(run),
       service(crypto::TlsIdentity::generate(storage.key_source, 1'767'225'600)),
       tls(proto::tls::Library::create().value()),
-      keyring(tenants::Keyring::create(storage.master).value()) {}
+      keyring(tenants::Keyring::create(storage.master).value()),
+      foolscap_security(std::make_unique<wire::FoolscapPlaintext>()) {}
+
+void GateStory::choose_foolscap_security(rt::Reactor& reactor) {
+    if (storage.run.dice().chance(0.1))
+        foolscap_security = std::make_unique<wire::FoolscapTls>(reactor, tls);
+}
 
 Task<void> serve_gate(GateStory& story, Process& process, bool stay) {
     Run& run = story.storage.run;
@@ -136,7 +190,12 @@ Task<void> serve_gate(GateStory& story, Process& process, bool stay) {
     Node node{.story = story.storage, .process = process, .engine = **engine};
     for (const KnownGrid& grid : story.grids)
         co_await check_grid(node, grid.id, StorageModel::When::restarted);
-    if (stay && process.alive()) co_await open_door(story, process, **engine, **directory);
+    introducer::Introducer introducer(process.runtime(), *database);
+    ++story.lives;
+    for (const KnownGrid& grid : story.grids)
+        co_await check_announcements(story, process, introducer, grid.id);
+    if (stay && process.alive())
+        co_await open_door(story, process, **engine, **directory, introducer);
     co_await (*engine)->close();
 }
 

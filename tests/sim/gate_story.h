@@ -1,16 +1,21 @@
-// What a simulated gate is: database, directory, engine and front door on the server's machine,
-// with two grids; and what outlives its processes. The protocols' scenarios bring the clients.
+// What a simulated gate is: database, directory, introducer, engine and front door on the server's
+// machine, with two grids; and what outlives its processes. The protocols' scenarios bring the
+// clients.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <optional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "crypto/certificate.h"
-#include "gate/foolscap_door.h"
 #include "proto/tls/engine.h"
 #include "storage_node.h"
 #include "tenants/directory.h"
+#include "wire/foolscap_security.h"
 
 namespace s4::simulation {
 
@@ -21,7 +26,16 @@ struct KnownGrid {
     GridId id;
     std::string introducer_tub;
     std::string storage_tub;
+    Secret introducer_swissnum;
     Secret storage_swissnum;
+};
+
+// The sequence numbers of one announcer in one grid.
+struct Announced {
+    std::int64_t asked = 0;     // the highest ever sent
+    std::int64_t promised = 0;  // acknowledged to its publisher or told to a subscriber
+
+    void raise_promise(std::int64_t seqnum) { promised = std::max(promised, seqnum); }
 };
 
 struct GateStory {
@@ -33,6 +47,11 @@ struct GateStory {
     tenants::Keyring keyring;
     std::vector<KnownGrid> grids;  // acknowledged
     std::uint64_t grids_asked_for = 0;
+    std::map<std::pair<GridId, std::string>, Announced> announced;  // by grid and key
+    std::int64_t lives = 0;                                         // of the server
+    // TLS in few seeds, since it is the same in all of them.
+    std::unique_ptr<wire::FoolscapSecurity> foolscap_security;
+    void choose_foolscap_security(rt::Reactor& reactor);
     bool serving = false;  // the gate listens, so that clients may begin
 };
 

@@ -22,6 +22,11 @@ constexpr Scenario kScenarios[] = {
     {"storage", "the storage engine: uploads, slots, leases, quota, full and failing disks", 80,
      play_storage, kFoundByStorage},
     {"gbs", "the storage protocol over HTTPS: clients, network, gate and engine", 40, play_gbs, {}},
+    {"introducer",
+     "the introducer over Foolscap: publishers, subscribers, network and gate",
+     25,
+     play_introducer,
+     {}},
 };
 
 // The same seed twice must be the same run; not worth twice the time for each.

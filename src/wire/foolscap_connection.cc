@@ -113,6 +113,7 @@ rt::Task<void> FoolscapConnection::finish_calls(const rt::Context& ctx) {
 void FoolscapConnection::lose() {
     if (std::exchange(lost_, true)) return;
     broker_.lose();
+    tub_.table().detach(peer_tub_id_, id_);  // the next attempt need not wait for our end
     room_.set();
     for (const auto& [request, pending] : std::exchange(pending_, {})) pending->done.set();
     // An object may add or drop nothing any more, but its callback may end calls of others.
@@ -170,6 +171,14 @@ rt::Task<Result<void>> FoolscapConnection::wait_for_room(const rt::Context& ctx)
         waiting_for_room_ = false;
         last_received_ = reactor_.now();  // the silence was ours
         if (!waited) co_return fail(waited.error());
+    }
+    co_return ok();
+}
+
+rt::Task<Result<void>> FoolscapConnection::answers_taken(const rt::Context& ctx) {
+    while (!lost_ && unsent_answer_bytes_ > limits_.unsent_bytes_max) {
+        room_.clear();
+        CO_TRY(co_await room_.wait(ctx));
     }
     co_return ok();
 }

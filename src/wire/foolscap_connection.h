@@ -76,6 +76,8 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
     void hold(const RemoteReference& reference);
     void release(const RemoteReference& reference);
 
+    // Returns once the peer has taken enough of the answers made so far: for who makes large ones.
+    rt::Task<Result<void>> answers_taken(const rt::Context& ctx);
     std::size_t unsent_bytes() const { return broker_.output_size() + writing_bytes_; }
 
   private:

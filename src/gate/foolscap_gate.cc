@@ -120,8 +120,8 @@ rt::Task<Result<FoolscapGate::Entry*>> FoolscapGate::load(const rt::Context& ctx
     }
     evict_idle_down_to(kIdleTubsMax - 1);
     Entry& entry = tubs_[tub_id];
-    entry.tub =
-        std::make_unique<GridTub>(services_, *std::move(found), *std::move(identity), random_);
+    entry.tub = std::make_unique<GridTub>(services_, numbers_, *std::move(found),
+                                          *std::move(identity), random_);
     entry.idle = idle_.insert(idle_.end(), std::move(tub_id));
     co_return &entry;
 }

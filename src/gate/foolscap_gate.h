@@ -57,6 +57,7 @@ class FoolscapGate final : public FoolscapDoor, private wire::FoolscapHost {
     Seats& seats_;
     crypto::Random& random_;
     wire::FoolscapLimits limits_;
+    ConnectionNumbers numbers_;
     std::unordered_map<std::string, Entry> tubs_;  // an entry stays where it is
     std::list<std::string> idle_;                  // tubs without visits, the longest idle first
     std::size_t connections_ = 0;                  // under way, from their first byte on

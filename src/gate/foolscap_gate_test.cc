@@ -66,7 +66,8 @@ class FoolscapGateTest : public testing::Test {
         introducer_.reset();
         directory_.reset();
         database_.reset();
-        std::filesystem::remove_all(folder_);
+        std::error_code gone;  // the database may still be taking its own files away
+        std::filesystem::remove_all(folder_, gone);
     }
 
     // Runs `body` with one grid behind a listening gate.

@@ -1,6 +1,7 @@
 #include "gate/grid_tub.h"
 
 #include "gate/introducer_object.h"
+#include "gate/storage_object.h"
 
 namespace s4::gate {
 
@@ -12,7 +13,9 @@ std::unique_ptr<wire::RemoteObject> GridTub::open(wire::FoolscapConnection& conn
         case tenants::TubRole::introducer:
             return std::make_unique<IntroducerObject>(connection, services_, grid_->id);
         case tenants::TubRole::storage:
-            return nullptr;  // served over HTTPS alone
+            if (services_.engine == nullptr) return nullptr;
+            return std::make_unique<StorageObject>(connection, services_, grid_->id, tub_id(),
+                                                   numbers_.next());
     }
     return nullptr;
 }

@@ -7,6 +7,7 @@
 
 #include "introducer/introducer.h"
 #include "rt/reactor.h"
+#include "storage/engine.h"
 #include "tenants/directory.h"
 #include "wire/foolscap_object.h"
 
@@ -18,14 +19,26 @@ struct FoolscapServices {
     tenants::Directory& directory;
     introducer::Introducer& introducer;
     std::string application_version;  // what get_version tells
+    // Null: storage is served over HTTPS alone.
+    storage::Engine* engine = nullptr;
+};
+
+// Numbers for connections that own uploads: unique while the process lives.
+class ConnectionNumbers {
+  public:
+    storage::ConnectionId next() { return {next_++}; }
+
+  private:
+    std::int64_t next_ = 1;
 };
 
 class GridTub final : public wire::FoolscapTub {
   public:
-    GridTub(const FoolscapServices& services, tenants::FoundTub found, crypto::TlsIdentity identity,
-            crypto::Random& random)
+    GridTub(const FoolscapServices& services, ConnectionNumbers& numbers, tenants::FoundTub found,
+            crypto::TlsIdentity identity, crypto::Random& random)
         : FoolscapTub(std::move(identity), random),
           services_(services),
+          numbers_(numbers),
           grid_(std::move(found.grid)),
           role_(found.role) {}
 
@@ -38,6 +51,7 @@ class GridTub final : public wire::FoolscapTub {
 
   private:
     const FoolscapServices& services_;
+    ConnectionNumbers& numbers_;
     tenants::GridPtr grid_;
     tenants::TubRole role_;
 };

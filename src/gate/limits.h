@@ -28,6 +28,12 @@ inline constexpr std::size_t kReadPieceBytes = 256 * kKiB;
 // Answers up to here are put together and sent in one write.
 inline constexpr std::size_t kGatheredAnswerBytesMax = 64 * kKiB;
 
+// Answers that one Foolscap connection may be putting together at once: units, and the largest. A
+// peer that takes its answers slowly waits for room. The largest holds a whole SDMF share.
+inline constexpr std::uint64_t kAnswerUnitBytes = 1 * kMiB;
+inline constexpr std::size_t kAnswerUnitsMax = 8;
+inline constexpr std::uint64_t kAnswerBytesMax = 64 * kMiB;
+
 // Foolscap connections that have not yet named a tub of ours. Further ones are closed at once.
 inline constexpr std::size_t kFoolscapStrangersMax = 2048;
 // Tubs kept in memory though nobody is connected to them (certificate, key and the table of

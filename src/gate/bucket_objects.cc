@@ -1,0 +1,201 @@
+#include "gate/bucket_objects.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gate/limits.h"
+
+namespace s4::gate {
+
+namespace pf = proto::foolscap;
+using wire::bad_argument;
+
+rt::Task<Result<ByteBuffer>> read_extract(const rt::Context& ctx, storage::ShareReader& reader,
+                                          storage::ByteRange range) {
+    ByteBuffer out;
+    ByteBuffer scratch;
+    while (out.size() < range.size) {
+        const auto want = static_cast<std::size_t>(
+            std::min<std::uint64_t>(range.size - out.size(), kReadPieceBytes));
+        const ByteView piece =
+            CO_TRY(co_await reader.read(ctx, range.offset + out.size(), want, scratch));
+        if (piece.empty())
+            co_return fail(ErrorKind::corrupt, "gate.short_share", "a share ended before its end");
+        append(out, piece);
+    }
+    co_return out;
+}
+
+rt::Task<Result<void>> AnswerRoom::take(const rt::Context& ctx, std::uint64_t bytes) {
+    if (bytes > kAnswerBytesMax)
+        co_return fail(ErrorKind::too_large, "gate.answer_too_large",
+                       fmt::format("one call can read at most {} bytes", kAnswerBytesMax));
+    const auto wanted =
+        std::min<std::uint64_t>((bytes + kAnswerUnitBytes - 1) / kAnswerUnitBytes, kAnswerUnitsMax);
+    CO_TRY(co_await session_.answer_turn.acquire(ctx));
+    Result<void> got = co_await session_.connection.answers_taken(ctx);
+    while (got && units_ < wanted) {
+        got = co_await session_.answer_room.acquire(ctx);
+        if (got) ++units_;
+    }
+    session_.answer_turn.release();
+    co_return got;
+}
+
+BucketWriter::BucketWriter(StorageSession& session, storage::UploadKey key, std::uint64_t size)
+    : session_(session), key_(key), size_(size), turn_(session.connection.reactor(), 1) {}
+
+pf::ArgumentMode BucketWriter::argument_mode(std::string_view method) const {
+    if (method == "write") return pf::ArgumentMode::streamed;
+    const bool known = method == "close" || method == "abort";
+    return known ? pf::ArgumentMode::whole : pf::ArgumentMode::refused;
+}
+
+rt::Task<BucketWriter::Answer> BucketWriter::call(const rt::Context& ctx, std::string method,
+                                                  pf::Arguments arguments) {
+    if (method == "write")
+        co_return co_await write(ctx, StorageArguments(arguments),
+                                 std::exchange(arriving_, std::nullopt));
+    if (method == "close") co_return co_await close(ctx);
+    co_return co_await abort(ctx);
+}
+
+rt::Task<void> BucketWriter::stream_began(const rt::Context& ctx, pf::StreamBegan stream) {
+    Arriving arriving;
+    const auto offset = stream.preceding.empty() ? std::nullopt : stream.preceding.front().as_u64();
+    auto turn = co_await turn_.acquire(ctx);
+    if (!turn) co_return;  // cancelled: the connection is gone, no call will come
+    if (!offset) {
+        arriving.error = Error(ErrorKind::invalid, "gate.no_offset", "the offset is not a number");
+    } else {
+        arriving.offset = *offset;
+        auto write =
+            co_await session_.engine.begin_write(ctx, key_, session_.id, *offset, stream.size);
+        if (write) {
+            arriving.write = *std::move(write);
+        } else {
+            arriving.error = std::move(write).error();
+        }
+    }
+    arriving_ = std::move(arriving);
+}
+
+rt::Task<void> BucketWriter::stream_piece(const rt::Context& ctx, pf::StreamId, ByteView bytes) {
+    if (!arriving_ || arriving_->error) co_return;
+    auto appended = co_await arriving_->write->append(ctx, bytes);
+    if (!appended) arriving_->error = std::move(appended).error();
+}
+
+void BucketWriter::streams_broken(pf::StreamId) {
+    if (!std::exchange(arriving_, std::nullopt)) return;
+    turn_.release();
+}
+
+rt::Task<BucketWriter::Answer> BucketWriter::write(const rt::Context& ctx,
+                                                   StorageArguments arguments,
+                                                   std::optional<Arriving> arriving) {
+    const pf::Value* data = arguments.find(1, "data");
+    if (arriving) {  // its data came before, and it has the turn
+        Result<void> done = ok();
+        if (arriving->error) {
+            done = fail(*std::move(arriving->error));
+        } else if (auto finished = co_await arriving->write->finish(ctx); !finished) {
+            done = fail(std::move(finished).error());
+        }
+        arriving->write.reset();
+        turn_.release();
+        const auto* streamed = data == nullptr ? nullptr : data->as_streamed();
+        co_return answer(done, arriving->offset, streamed == nullptr ? 0 : streamed->size);
+    }
+    const auto offset = arguments.number(0, "offset");
+    if (!offset) co_return std::unexpected(offset.error());
+    const auto bytes = data == nullptr ? std::nullopt : data->as_bytes();
+    if (!bytes) co_return bad_argument("data", "not a bytestring");
+    const auto turn = co_await turn_.acquire(ctx);
+    if (!turn) co_return std::unexpected(storage_failure(session_, turn.error()));
+    const auto done = co_await write_small(ctx, *offset, *bytes);
+    turn_.release();
+    co_return answer(done, *offset, bytes->size());
+}
+
+rt::Task<Result<void>> BucketWriter::write_small(const rt::Context& ctx, std::uint64_t offset,
+                                                 ByteView bytes) {
+    if (over_) co_return fail(ErrorKind::not_found, "storage.no_such_upload", "the upload is over");
+    CO_TRY(co_await session_.engine.write(ctx, key_, session_.id, offset, bytes));
+    co_return ok();
+}
+
+BucketWriter::Answer BucketWriter::answer(const Result<void>& result, std::uint64_t offset,
+                                          std::uint64_t size) const {
+    if (result) return pf::Value::none();
+    // The reference prints the three numbers.
+    if (result.error().is("storage.write_past_end"))
+        return std::unexpected(pf::Failure::make("allmydata.interfaces.DataTooLargeError",
+                                                 fmt::format("({}, {}, {})", size_, offset, size)));
+    return std::unexpected(storage_failure(session_, result.error()));
+}
+
+rt::Task<BucketWriter::Answer> BucketWriter::close(const rt::Context& ctx) {
+    const auto turn = co_await turn_.acquire(ctx);
+    if (!turn) co_return std::unexpected(storage_failure(session_, turn.error()));
+    if (over_) {
+        turn_.release();
+        co_return std::unexpected(pf::Failure::make("builtins.AssertionError", "precondition"));
+    }
+    const auto closed = co_await session_.engine.finish_upload(ctx, key_, session_.id);
+    if (closed) over_ = true;
+    turn_.release();
+    co_return answer(closed, 0, 0);
+}
+
+// Harmless after a close and when repeated, as in the reference.
+rt::Task<BucketWriter::Answer> BucketWriter::abort(const rt::Context& ctx) {
+    const auto turn = co_await turn_.acquire(ctx);
+    if (!turn) co_return std::unexpected(storage_failure(session_, turn.error()));
+    if (!std::exchange(over_, true)) {
+        const auto aborted = co_await session_.engine.abort_upload(ctx, key_, session_.id);
+        (void)aborted;  // it may have ended by itself
+    }
+    turn_.release();
+    co_return pf::Value::none();
+}
+
+pf::ArgumentMode BucketReader::argument_mode(std::string_view method) const {
+    const bool known = method == "read" || method == "advise_corrupt_share";
+    return known ? pf::ArgumentMode::whole : pf::ArgumentMode::refused;
+}
+
+rt::Task<BucketReader::Answer> BucketReader::call(const rt::Context& ctx, std::string method,
+                                                  pf::Arguments arguments) {
+    const StorageArguments named(arguments);
+    if (method == "read") co_return co_await read(ctx, named);
+    auto reason = named.text(0, "reason", storage::kAdvisoryReasonBytesMax);
+    if (!reason) co_return std::unexpected(std::move(reason).error());
+    const auto advised =
+        co_await session_.engine.advise_corrupt(ctx, session_.grid, index_, reader_->share(),
+                                                storage::ShareKind::immutable, *std::move(reason));
+    if (!advised && !advised.error().is("storage.no_such_share"))
+        co_return std::unexpected(storage_failure(session_, advised.error()));
+    co_return pf::Value::none();
+}
+
+// Clipped at the end of the share.
+rt::Task<BucketReader::Answer> BucketReader::read(const rt::Context& ctx,
+                                                  StorageArguments arguments) {
+    const auto offset = arguments.number(0, "offset");
+    if (!offset) co_return std::unexpected(offset.error());
+    const auto length = arguments.number(1, "length");
+    if (!length) co_return std::unexpected(length.error());
+    const std::uint64_t begin = std::min(*offset, reader_->length());
+    const std::uint64_t size = std::min(*length, reader_->length() - begin);
+    AnswerRoom room(session_);
+    const auto taken = co_await room.take(ctx, size);
+    if (!taken) co_return std::unexpected(storage_failure(session_, taken.error()));
+    auto bytes = co_await read_extract(ctx, *reader_, {begin, size});
+    if (!bytes) co_return std::unexpected(storage_failure(session_, bytes.error()));
+    co_return pf::Value::bytes(*std::move(bytes));
+}
+
+}  // namespace s4::gate

@@ -38,7 +38,7 @@ struct Parser {
     std::map<std::string, std::string> serve_values;
     std::string config_file;
     SubscriptionCommand subscription;
-    std::string backup_directory;
+    BackupCommand backup_command;
     std::string restore_directory;
     CLI::App* serve = nullptr;
     CLI::App* backup = nullptr;
@@ -114,9 +114,12 @@ struct Parser {
             app.add_subcommand("backup", "Copy the database and the shares while the server runs");
         add_state(*backup);
         backup
-            ->add_option("directory", backup_directory,
+            ->add_option("directory", backup_command.directory,
                          "Where to; an earlier backup there is brought up to date")
             ->required();
+        backup->add_flag("--without-key", backup_command.without_key,
+                         "Leave master.key out; the backup is then useless without the copy that "
+                         "you keep elsewhere");
         restore = app.add_subcommand("restore", "Put a backup into an empty state directory");
         add_state(*restore);
         restore->add_option("directory", restore_directory, "The backup's directory")->required();
@@ -170,7 +173,7 @@ CommandLine result_of(Parser& parser) {
         parser.subscription.verb = verb;
         out.command = parser.subscription;
     }
-    if (parser.backup->parsed()) out.command = BackupCommand{parser.backup_directory};
+    if (parser.backup->parsed()) out.command = parser.backup_command;
     if (parser.restore->parsed()) out.command = RestoreCommand{parser.restore_directory};
     return out;
 }

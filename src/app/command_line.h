@@ -28,6 +28,7 @@ struct SubscriptionCommand {
 
 struct BackupCommand {
     std::string directory;
+    bool without_key = false;
 };
 
 // Into a state directory that no server uses.

@@ -22,6 +22,9 @@ constexpr std::array kSettings{
             "load balancer)."},
     Setting{"web", SettingKind::address, "127.0.0.1:8480", "",
             "Where the pages are served. Off loopback it needs a certificate or --behind-proxy."},
+    Setting{
+        "web-public", SettingKind::text, "", "",
+        "The pages' address as browsers reach it, when it differs from --web: https://s4.example"},
     Setting{"web-tls-cert", SettingKind::path, "", "",
             "Certificate chain (PEM) for the pages; with --web-tls-key."},
     Setting{"web-tls-key", SettingKind::path, "", "", "Private key (PEM) for the pages."},
@@ -31,6 +34,11 @@ constexpr std::array kSettings{
             "Where /metrics, /healthz and /readyz are served."},
     Setting{"signup", SettingKind::choice, "open", "open closed",
             "Whether visitors may sign up; `s4 subscription create` always may."},
+    Setting{"contact", SettingKind::text, "", "",
+            "The e-mail address that the pages give to customers who need help."},
+    Setting{
+        "plans", SettingKind::path, "", "",
+        "A JSON file with the plans that are sold, instead of the standard ones (docs/plans.md)."},
     Setting{"allow-test-payments", SettingKind::flag, "no", "",
             "Allow the test-mode payment step on an address off loopback, where strangers could "
             "use it."},
@@ -115,6 +123,18 @@ Result<void> check_web_exposure(const ServeOptions& options) {
                         "paying; give --allow-test-payments "
                         "if that is meant, or serve the pages on loopback",
                         options.web.to_string()));
+    return ok();
+}
+
+Result<void> check_web_public(const ServeOptions& options) {
+    if (!options.web_public) return ok();
+    const std::string& url = *options.web_public;
+    if (!(url.starts_with("https://") || url.starts_with("http://")) || url.ends_with("/"))
+        return refuse(
+            fmt::format("'{}' is not a value for web-public; give the start of an address without "
+                        "a slash at its end, for example "
+                        "https://s4.example",
+                        url));
     return ok();
 }
 
@@ -214,10 +234,13 @@ Result<ServeOptions> make_serve_options(std::span<const SettingValues> layers) {
         out.gate_public = TRY(parse_address("gate-public", *announced));
     out.web = TRY(parse_address("web", text("web")));
     out.admin = TRY(parse_address("admin", text("admin")));
+    out.web_public = optional_text("web-public");
     out.web_tls_cert = optional_text("web-tls-cert");
     out.web_tls_key = optional_text("web-tls-key");
     out.behind_proxy = TRY(parse_flag("behind-proxy", text("behind-proxy")));
     out.signup_open = text("signup") == "open";
+    out.contact = text("contact");
+    out.plans = optional_text("plans");
     out.allow_test_payments = TRY(parse_flag("allow-test-payments", text("allow-test-payments")));
     const std::string level = text("log-level");
     out.log_level = level == "debug"     ? log::Level::debug
@@ -230,6 +253,7 @@ Result<ServeOptions> make_serve_options(std::span<const SettingValues> layers) {
         return refuse("threads takes a whole number from 1 to 64");
     TRY(check_gate(out));
     TRY(check_web_exposure(out));
+    TRY(check_web_public(out));
     return out;
 }
 

@@ -54,10 +54,13 @@ struct ServeOptions {
     std::optional<rt::Endpoint> gate_public;
     rt::Endpoint web;
     rt::Endpoint admin;
+    std::optional<std::string> web_public;
     std::optional<std::string> web_tls_cert;
     std::optional<std::string> web_tls_key;
     bool behind_proxy = false;
     bool signup_open = true;
+    std::string contact;
+    std::optional<std::string> plans;
     bool allow_test_payments = false;
     log::Level log_level = log::Level::info;
     Duration drain{};

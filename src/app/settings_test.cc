@@ -63,6 +63,8 @@ TEST(Settings, WhatDoesNotFitIsRefusedWithWhatWould) {
         {{{"web", "0.0.0.0:80"}}, "without TLS"},
         {{{"web", "0.0.0.0:80"}, {"behind-proxy", "yes"}}, "--allow-test-payments"},
         {{{"web-tls-cert", "a.pem"}}, "go together"},
+        {{{"web-public", "s4.example"}}, "https://s4.example"},
+        {{{"web-public", "https://s4.example/"}}, "without a slash"},
         {{{"signup", "maybe"}}, "give one of: open closed"},
         {{{"behind-proxy", "perhaps"}}, "give yes or no"},
         {{{"drain", "-1"}}, "whole number of seconds"},

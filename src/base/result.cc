@@ -2,10 +2,14 @@
 
 namespace s4 {
 
-std::string Error::to_string() const {
+std::string Error::sentence() const {
     std::string out;
     for (auto it = context_.rbegin(); it != context_.rend(); ++it) out += *it + ": ";
-    out += message_;
+    return out + message_;
+}
+
+std::string Error::to_string() const {
+    std::string out = sentence();
     out += " [";
     out += code_;
     out += ']';

@@ -62,7 +62,9 @@ class [[nodiscard]] Error {
         return std::move(*this);
     }
 
-    // "start the gate: open the certificate: file not found [files.not_found]"
+    // For people: "start the gate: open the certificate: file not found".
+    std::string sentence() const;
+    // For logs: the same with the code, "... file not found [files.not_found]".
     std::string to_string() const;
 
   private:

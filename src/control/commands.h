@@ -1,0 +1,42 @@
+// Commands: what each request on the control socket does, as JSON in and JSON out
+// (docs/formats/control.md). Lives as long as the process, on its reactor; what it is given
+// outlives it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "codec/json.h"
+#include "control/copy.h"
+#include "control/messages.h"
+#include "service/service.h"
+
+namespace s4::control {
+
+struct CommandDependencies {
+    service::Service& service;
+    BackupSource backup;
+    codec::json::Object status;  // what `status` answers
+    std::function<std::string(const Secret& capability)> page_url;
+};
+
+class Commands {
+  public:
+    explicit Commands(CommandDependencies with) : with_(std::move(with)) {}
+
+    using Tell = std::function<void(std::string_view progress)>;
+    rt::Task<Result<codec::json::Value>> run(const rt::Context& ctx, Request request, Tell tell);
+
+  private:
+    rt::Task<Result<codec::json::Value>> list(const rt::Context& ctx, const Request& request);
+    rt::Task<Result<codec::json::Value>> show(const rt::Context& ctx, const Request& request);
+    rt::Task<Result<codec::json::Value>> create(const rt::Context& ctx, const Request& request);
+    rt::Task<Result<codec::json::Value>> link(const rt::Context& ctx, const Request& request);
+    rt::Task<Result<codec::json::Value>> cancel(const rt::Context& ctx, const Request& request);
+    rt::Task<Result<codec::json::Value>> copy(const rt::Context& ctx, const Request& request,
+                                              Tell& tell);
+
+    CommandDependencies with_;
+};
+
+}  // namespace s4::control

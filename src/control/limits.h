@@ -1,0 +1,27 @@
+// Named limits of the control socket and of the jobs under way.
+#pragma once
+
+#include <cstddef>
+
+#include "base/units.h"
+
+namespace s4::control {
+
+// One request or answer, a line of JSON. The longest answer is a page of subscriptions.
+inline constexpr std::size_t kLineBytesMax = 1 * kMiB;
+inline constexpr std::size_t kConnectionsMax = 16;
+// For a client to send its request once it has connected.
+inline constexpr Duration kRequestTimeMax = std::chrono::seconds(30);
+// For a server to take a request, as a client waits.
+inline constexpr Duration kConnectTimeMax = std::chrono::seconds(5);
+
+inline constexpr int kSubscriptionsPerPage = 200;
+
+inline constexpr int kJobsUnderWayMax = 16;
+// How often jobs are looked at when nobody says that there is a new one.
+inline constexpr Duration kJobsLookInterval = std::chrono::seconds(30);
+
+// Bytes of a blob that a backup or a restore copies at once.
+inline constexpr std::size_t kCopyBytes = 1 * kMiB;
+
+}  // namespace s4::control

@@ -268,7 +268,7 @@ rt::Task<Result<void>> Node::open_doors(const rt::Context& ctx) {
                                                      doors_->seats, application_version());
     doors_->foolscap = std::make_unique<gate::FoolscapGate>(
         gate::FoolscapServices{runtime.reactor, *doors_->directory, doors_->introducer,
-                               application_version()},
+                               application_version(), doors_->engine.get()},
         doors_->foolscap_tls, doors_->seats, runtime.random);
     doors_->front = std::make_unique<gate::FrontDoor>(
         runtime.reactor, doors_->tls, identities.front().tls, *doors_->gbs, *doors_->foolscap);

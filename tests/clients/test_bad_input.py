@@ -227,7 +227,7 @@ def test_broken_http_is_refused_with_a_4xx_or_closed(target, name, head):
 def test_a_body_far_too_large_is_refused_before_it_is_sent(target):
     path = f"{PREFIX}immutable/{gbs.storage_index('large')}"
     lines = "".join(f"{n}: {v}\r\n" for n, v in secrets(b"r" * 32, b"c" * 32, b"u" * 20)).encode()
-    head = (f"POST {path} HTTP/1.1\r\n".encode() + auth(target) + lines + b"Content-Type: application/cbor\r\n"
+    head = (f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode() + auth(target) + lines + b"Content-Type: application/cbor\r\n"
             b"Content-Length: 9223372036854775807\r\n\r\n")
     answer = raw(target, head)
     assert answer.startswith(b"HTTP/1.1 413"), answer[:200]

@@ -31,7 +31,9 @@ Result<StateDirectory> StateDirectory::open(rt::Files& files, const std::string&
                         fmt::format("{} cannot be made because {} does not exist; make that first, "
                                     "or give another --state",
                                     path, parent));
-        if (const auto made = files.make_directories(path); !made)
+        Result<void> made = files.make_directories(path);
+        if (made) made = files.sync_directory(parent);  // or a power failure could lose its name
+        if (!made)
             return fail(ErrorKind::io, "app.state_unusable",
                         fmt::format("the state directory {} cannot be made: {}", path,
                                     made.error().message()));

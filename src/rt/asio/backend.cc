@@ -1,5 +1,7 @@
 #include "rt/asio/backend.h"
 
+#include <sys/resource.h>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
@@ -12,6 +14,18 @@
 #include "rt/scope.h"
 
 namespace s4::rt::asio {
+
+namespace {
+
+// Each connection is a descriptor; the usual soft limit of 1024 is for programs that use select().
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
 
 struct Backend::Parts {
     explicit Parts(std::size_t pool_threads)
@@ -32,7 +46,10 @@ struct Backend::Parts {
     Runtime runtime;
 };
 
-Backend::Backend(std::size_t pool_threads) : parts_(std::make_unique<Parts>(pool_threads)) {}
+Backend::Backend(std::size_t pool_threads) {
+    raise_descriptor_limit();
+    parts_ = std::make_unique<Parts>(pool_threads);
+}
 Backend::~Backend() = default;
 
 Runtime& Backend::runtime() {

@@ -154,7 +154,7 @@ Result<Library> Library::create() {
                      SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521") == 1 &&
                      SSL_CTX_set_num_tickets(context, 0) == 1;
     if (!set)
-        return fail(ErrorKind::unsupported, "tls.library",
+        return fail(ErrorKind::unsupported, "tls.openssl",
                     "OpenSSL could not be set up: " + take_openssl_error());
     SSL_CTX_set_security_level(context, 2);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
@@ -211,7 +211,7 @@ Result<Engine> Engine::create(const Library& library, const crypto::TlsIdentity*
     SSL* ssl = parts->ssl.get();
     BIO* bio = ssl ? BIO_new(library.parts().wire_method.get()) : nullptr;
     if (!bio)
-        return fail(ErrorKind::unavailable, "tls.library",
+        return fail(ErrorKind::unavailable, "tls.openssl",
                     "no TLS connection could be made: " + take_openssl_error());
     BIO_set_data(bio, &parts->wire);
     BIO_set_init(bio, 1);

@@ -20,32 +20,6 @@ metrics::Counter& accepted_as(const char* protocol) {
 
 }  // namespace
 
-// Counts a connection from accept() until it is known who it is.
-class FrontDoor::Stranger {
-  public:
-    Stranger(FrontDoor& door, std::string host) : door_(door), host_(std::move(host)) {
-        ++door_.strangers_;
-        ++door_.strangers_by_host_[host_];
-    }
-    Stranger(const Stranger&) = delete;
-    ~Stranger() { introduced(); }
-
-    void introduced() {
-        if (std::exchange(done_, true)) return;
-        --door_.strangers_;
-        if (--door_.strangers_by_host_[host_] == 0) door_.strangers_by_host_.erase(host_);
-    }
-    bool is_one_too_many() const {
-        return door_.strangers_ > kStrangersMax ||
-               door_.strangers_by_host_[host_] > kStrangersPerHostMax;
-    }
-
-  private:
-    FrontDoor& door_;
-    std::string host_;
-    bool done_ = false;
-};
-
 FrontDoor::FrontDoor(rt::Reactor& reactor, const proto::tls::Library& tls,
                      const crypto::TlsIdentity& service, GbsHandler& gbs, FoolscapDoor& foolscap,
                      const wire::HttpServerLimits& limits)
@@ -77,23 +51,18 @@ rt::Task<Result<FrontDoor::Speaks>> FrontDoor::read_first_bytes(const rt::Contex
 }
 
 rt::Task<void> FrontDoor::greet(const rt::Context& ctx, std::unique_ptr<rt::Stream> stream) {
-    static metrics::Counter& crowded = accepted_as("too_many");
+    static metrics::Counter& displaced = accepted_as("displaced");
     static metrics::Counter& unknown = accepted_as("unknown");
     static metrics::Counter& foolscap = accepted_as("foolscap");
     static metrics::Counter& https = accepted_as("https");
     static metrics::Counter& no_handshake = accepted_as("failed_tls");
 
-    Stranger stranger(*this, stream->peer().host);
-    if (stranger.is_one_too_many()) {
-        crowded.add();
-        stream->abort();
-        co_return;
-    }
+    Strangers::Stranger stranger(strangers_, ctx, stream->peer().host);
     ByteBuffer first;
-    const rt::Context soon = ctx.until(reactor_.now() + kFirstBytesTimeMax);
+    const rt::Context soon = stranger.context().until(reactor_.now() + kFirstBytesTimeMax);
     const auto speaks = co_await read_first_bytes(soon, *stream, first);
     if (!speaks || *speaks == Speaks::neither) {
-        unknown.add();
+        (stranger.displaced() ? displaced : unknown).add();
         stream->abort();
         co_return;
     }
@@ -111,7 +80,7 @@ rt::Task<void> FrontDoor::greet(const rt::Context& ctx, std::unique_ptr<rt::Stre
     auto inside = co_await wire::TlsStream::handshake(soon, reactor_, std::move(stream),
                                                       std::move(*engine), std::move(first));
     if (!inside) {
-        no_handshake.add();
+        (stranger.displaced() ? displaced : no_handshake).add();
         co_return;
     }
     https.add();

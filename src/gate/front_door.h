@@ -9,13 +9,11 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
-#include <unordered_map>
 
 #include "crypto/certificate.h"
 #include "gate/foolscap_door.h"
 #include "gate/gbs_handler.h"
-#include "gate/seats.h"
+#include "gate/strangers.h"
 #include "proto/tls/engine.h"
 #include "rt/reactor.h"
 #include "rt/scope.h"
@@ -39,11 +37,10 @@ class FrontDoor {
     // context's deadline is cut.
     rt::Task<void> drain(const rt::Context& ctx);
 
-    std::size_t strangers() const { return strangers_; }
+    std::size_t strangers() const { return strangers_.size(); }
     std::size_t https_connections() const { return http_.connections(); }
 
   private:
-    class Stranger;
     enum class Speaks : std::uint8_t { unclear, tls, foolscap, neither };
 
     static Speaks judge(ByteView first);
@@ -56,8 +53,7 @@ class FrontDoor {
     crypto::TlsIdentity service_;
     FoolscapDoor& foolscap_;
     wire::HttpServer http_;
-    std::size_t strangers_ = 0;
-    std::unordered_map<std::string, std::size_t> strangers_by_host_;
+    Strangers strangers_;
 };
 
 }  // namespace s4::gate

@@ -4,6 +4,7 @@
 // README.md.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 
 #include "blob/directory_store.h"
@@ -157,6 +158,9 @@ class GateTest : public testing::Test {
         return send(who, std::move(request)).head.status;
     }
 
+    rt::Task<void> keep_sent(rt::Stream& stream, std::string bytes) {
+        (void)co_await stream.write_all(ctx_, as_bytes(bytes));
+    }
     // Sends bytes in the clear and returns all that comes back until the end.
     rt::Task<std::string> exchange(std::string bytes) {
         auto stream = std::move(*co_await rt_.network.connect(ctx_, listener_->local()));
@@ -290,6 +294,10 @@ TEST_F(GateTest, ranges_are_answered_as_the_client_needs_them) {
     answer = read(Span{8, 20});
     EXPECT_EQ(answer.head.fields.find("Content-Range"), "bytes 8-9/*");
     EXPECT_EQ(to_string(answer.body), "ij");
+    answer = read(Span{8, UINT64_MAX});
+    EXPECT_EQ(answer.head.status, 206);
+    EXPECT_EQ(to_string(answer.body), "ij");
+    EXPECT_EQ(read(Span{UINT64_MAX, UINT64_MAX}).head.status, 204);
     EXPECT_EQ(read(Span{10, 20}).head.status, 204);
     EXPECT_EQ(read(Span{100, 200}).head.status, 204);
     answer = read(std::nullopt);
@@ -421,6 +429,9 @@ TEST_F(SlotTest, the_two_kinds_of_shares_are_not_mixed_up) {
     EXPECT_TRUE(must(gbs::read_list(answer.head, answer.body)).empty());
     EXPECT_EQ(status(a, c.read(Route::mutable_read, index_of(1), 0, std::nullopt)), 404);
     EXPECT_EQ(status(a, c.read(Route::immutable_read, slot_, 0, std::nullopt)), 404);
+    answer = send(a, c.allocate(slot_, lease_, upload_, {{7}, 10}));
+    EXPECT_EQ(answer.head.status, 409);
+    EXPECT_EQ(to_string(answer.body), "the index holds mutable shares");
 }
 
 TEST_F(SlotTest, without_room_a_slot_is_refused_with_507_and_stays_as_it_was) {
@@ -562,6 +573,24 @@ TEST_F(GateTest, the_first_bytes_decide) {
     const std::string alert = run(exchange(std::string("\x16\x03\x01\0\x05hello", 10)));
     EXPECT_TRUE(alert.empty() || alert[0] == 0x15) << "at most a TLS alert";
     EXPECT_EQ(door_->https_connections(), 0);
+}
+
+TEST_F(GateTest, a_client_gets_through_a_flood_of_half_open_connections) {
+    const Customer a = customer();
+    std::vector<std::unique_ptr<rt::Stream>> halves;
+    std::optional<Result<std::unique_ptr<rt::Stream>>> half;
+    for (std::size_t i = 0; i <= kStrangersPerHostMax; ++i) {
+        half.reset();
+        backend_.run(keep(rt_.network.connect(ctx_, listener_->local()), half));
+        halves.push_back(std::move(half->value()));
+        run(keep_sent(*halves.back(), "\x16"));
+    }
+    EXPECT_EQ(status(a, a.client.version()), 200);
+    EXPECT_LE(door_->strangers(), kStrangersPerHostMax);
+    std::optional<Result<std::size_t>> got;
+    std::array<std::uint8_t, 1> room;
+    backend_.run(keep(halves.front()->read_some(ctx_, room), got));
+    EXPECT_TRUE(!*got || **got == 0) << "the oldest was closed";
 }
 
 TEST(Seats, count_by_grid_and_host) {

@@ -13,10 +13,10 @@ namespace s4::gate {
 inline constexpr std::size_t kFirstBytesMax = 8;
 inline constexpr Duration kFirstBytesTimeMax = std::chrono::seconds(30);
 
-// Connections that have not yet said what they speak, or not finished their TLS handshake. Further
-// ones are closed at once.
+// Connections that have not yet said what they speak, or not finished their TLS handshake. A
+// further one takes the place of the oldest (strangers.h).
 inline constexpr std::size_t kStrangersMax = 2048;
-inline constexpr std::size_t kStrangersPerHostMax = 1024;
+inline constexpr std::size_t kStrangersPerHostMax = 128;
 
 // A client cycles through up to 10 pooled connections with its poll for the version. Beyond this
 // many of one host on one grid, that answer closes the connection it came on: the pool shrinks

@@ -150,6 +150,7 @@ class Engine {
     // Shares without room, in another's hands, or above what may be are absent from both sets. A
     // repetition with the same upload secret and size gives the same answer. Renews or adds the
     // lease on the shares that are there, unless the grid is full or read-only, when it is skipped.
+    // Fails with storage.wrong_kind on an index of mutable shares.
     rt::Task<Result<AllocateAnswer>> allocate(const rt::Context& ctx, GridId grid,
                                               AllocateRequest request);
     // For `length` bytes at `offset`. Waits for an earlier write to the same upload.

@@ -76,29 +76,30 @@ class ModelTest : public EngineFixture, public testing::WithParamInterface<int> 
         std::vector<ShareNumber> asked;
         for (ShareNumber n = 0; n < 4; ++n)
             if (chance(0.5)) asked.push_back(n);
-        const auto answer =
-            allocate(index_of(at_), asked, size, upload_secret(secret), lease).value();
+        const auto answer = allocate(index_of(at_), asked, size, upload_secret(secret), lease);
+        if (!index.shares.empty() && index.kind == ShareKind::mutable_) {
+            ASSERT_TRUE(!answer && answer.error().is("storage.wrong_kind"));
+            return;
+        }
         std::vector<ShareNumber> have;
         std::vector<ShareNumber> allocated;
-        const bool immutable = index.shares.empty() || index.kind == ShareKind::immutable;
-        if (immutable) {
-            for (auto& [number, share] : index.shares) {
-                have.push_back(number);
-                share.leases.insert(lease);
-            }
-            for (const ShareNumber n : asked) {
-                if (index.shares.contains(n)) continue;
-                const auto upload = index.uploads.find(n);
-                if (upload == index.uploads.end()) {
-                    index.uploads[n] = {secret, lease, ByteBuffer(size), std::vector<bool>(size)};
-                    allocated.push_back(n);
-                } else if (upload->second.secret == secret && upload->second.data.size() == size) {
-                    allocated.push_back(n);
-                }
+        for (auto& [number, share] : index.shares) {
+            have.push_back(number);
+            share.leases.insert(lease);
+        }
+        for (const ShareNumber n : asked) {
+            if (index.shares.contains(n)) continue;
+            const auto upload = index.uploads.find(n);
+            if (upload == index.uploads.end()) {
+                index.uploads[n] = {secret, lease, ByteBuffer(size), std::vector<bool>(size)};
+                allocated.push_back(n);
+            } else if (upload->second.secret == secret && upload->second.data.size() == size) {
+                allocated.push_back(n);
             }
         }
-        ASSERT_EQ(answer.already_have, have);
-        ASSERT_EQ(answer.allocated, allocated);
+        ASSERT_TRUE(answer) << answer.error().to_string();
+        ASSERT_EQ(answer->already_have, have);
+        ASSERT_EQ(answer->allocated, allocated);
     }
 
     void write_some(ModelIndex& index) {

@@ -131,7 +131,7 @@ TEST_F(SlotsTest, AnIndexHasSharesOfOneKind) {
     ASSERT_TRUE(allocate(slot, {1}, 3));
     ASSERT_TRUE(change(slot, {{0, {{}, {{0, bytes("mutable")}}, {}}}}));
     EXPECT_TRUE(write(slot, 1, 0, bytes("imm")).error().is("storage.share_exists"));
-    EXPECT_THAT(allocate(slot, {2}, 3, upload_secret(9)).value().allocated, IsEmpty());
+    EXPECT_TRUE(allocate(slot, {2}, 3, upload_secret(9)).error().is("storage.wrong_kind"));
     EXPECT_THAT(list(slot), IsEmpty());
     expect_usage_exact();
 }

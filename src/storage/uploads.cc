@@ -34,6 +34,12 @@ Result<void> check_request(const AllocateRequest& request) {
     return ok();
 }
 
+Result<void> check_kind(const IndexRows& rows) {
+    if (!rows.empty() && rows.front().kind != ShareKind::immutable)
+        return fail(ErrorKind::conflict, "storage.wrong_kind", "the index holds mutable shares");
+    return ok();
+}
+
 }  // namespace
 
 rt::Task<Result<AllocateAnswer>> Uploads::allocate(const rt::Context& ctx, GridId grid,
@@ -44,19 +50,19 @@ rt::Task<Result<AllocateAnswer>> Uploads::allocate(const rt::Context& ctx, GridI
     const UsageRow used = CO_TRY(co_await core_.used(ctx, grid));
     auto rows = CO_TRY(co_await core_.index(ctx, key));
 
+    CO_TRY(check_kind(*rows));
+
     std::vector<ShareNumber> there;
     for (const ShareRow& row : *rows) there.push_back(row.share);
-    const bool immutable = rows->empty() || rows->front().kind == ShareKind::immutable;
-    if (!there.empty() && immutable) {
+    if (!there.empty()) {
         co_await renew(ctx, policy, key, there, core_.lease(request.secrets));
         rows = CO_TRY(co_await core_.index(ctx, key));  // others went on meanwhile
+        CO_TRY(check_kind(*rows));
     }
 
     // From here to the end nothing waits: what is decided is true.
     AllocateAnswer answer;
-    for (const ShareRow& row : *rows)
-        if (row.kind == ShareKind::immutable) answer.already_have.push_back(row.share);
-    if (!immutable) co_return answer;  // an index has shares of one kind
+    for (const ShareRow& row : *rows) answer.already_have.push_back(row.share);
     const std::set<ShareNumber> asked(request.shares.begin(), request.shares.end());
     for (const ShareNumber share : asked) {
         if (find_share(*rows, share)) continue;

@@ -42,8 +42,8 @@ struct Span {
     friend bool operator==(const Span&, const Span&) = default;
 };
 
-// "bytes=a-b" alone: open, suffix, multiple and reversed ranges are refused, as Tahoe does. Errors:
-// gbs.bad_range.
+// "bytes=a-b" alone: open, suffix, multiple and reversed ranges are refused, as Tahoe does; what
+// goes beyond kLastByteMax is cut there. Errors: gbs.bad_range.
 Result<Span> parse_range(std::string_view value);
 // "bytes a-b/*" or with a length that the range fits. Errors: gbs.bad_range.
 Result<Span> parse_content_range(std::string_view value);

@@ -23,6 +23,9 @@ inline constexpr std::size_t kSpecimenBytesMax = 1024 * 1024;
 // Share numbers above 255 are legal (reference I.5.49); Tahoe names no bound.
 inline constexpr std::uint64_t kShareNumberMax = 0x7fff'ffff;
 
+// The last byte that a range can name, so that its length and its end are numbers of 64 bits.
+inline constexpr std::uint64_t kLastByteMax = UINT64_MAX - 1;
+
 inline constexpr std::size_t kLeaseSecretBytes = 32;
 inline constexpr std::size_t kSecretBytesMax = 1024;  // of the others, any length above 0
 

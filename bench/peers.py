@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 import os
 import pathlib
 import subprocess
@@ -19,6 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 MB = 1_000_000
+# One grid stands for all customers here, so its plan must not be what is measured.
+BENCH_PLAN = {"id": "bench", "name": "Bench", "quota_bytes": 10**12, "price_cents": 0, "currency": "EUR", "period": "month",
+              "connections": 10_000, "unfinished_uploads": 1000}
 NGINX_FILES = {"4k": 4096, "1MB": MB, "16MB": 16 * MB, "100MB": 100 * MB}
 
 
@@ -39,6 +43,16 @@ def memory_kb(pids, field="Pss"):
             if line.startswith(field + ":"):
                 total += int(line.split()[1])
     return total
+
+
+def forget_peaks(pids):
+    for pid in pids:
+        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_kb(pids):
+    """Most memory that was resident since forget_peaks(), in kB."""
+    return sum(int(line.split()[1]) for pid in pids for line in open(f"/proc/{pid}/status") if line.startswith("VmHWM:"))
 
 
 @dataclasses.dataclass
@@ -70,7 +84,10 @@ class TahoePeer(Peer):
 
 class S4Peer(Peer):
     def __init__(self, base):
-        self.server = s4.Server(base).start()
+        base.parent.mkdir(parents=True, exist_ok=True)
+        plans = base.parent / "plans.json"
+        plans.write_text(json.dumps([BENCH_PLAN]))
+        self.server = s4.Server(base, "--plans", plans).start()
         self.grid = self.server.create_subscription("bench@example.org")
         fill(self, "s4", self.grid)
 

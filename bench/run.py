@@ -7,13 +7,11 @@ shares the machine.
 
 import argparse
 import json
-import os
 import pathlib
 import shutil
-import statistics
-import subprocess
 import sys
 
+import load
 import peers
 import report
 import rows
@@ -21,30 +19,6 @@ import solitary
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent
-LOAD = os.environ.get("S4_BENCH_LOAD", str(TOP / "build/release/bench/load/bench_load"))
-
-
-def measure(peer, operation, connections, seconds, warmup, operations=0, **options):
-    """One run of the load generator against one server: its figures, and the server's CPU time for each operation."""
-    words = [f"{k}={v}" for k, v in dict(connections=connections, seconds=seconds, warmup=warmup, operations=operations,
-                                         authorization=peer.authorization, **options).items()]
-    load = subprocess.Popen([LOAD, peer.host, str(peer.port), operation, *words], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if load.stdout.readline() != "go\n":
-        raise RuntimeError(f"{peer.name}, {operation}: {load.stderr.read()}")
-    before = peers.cpu_s(peer.pids())
-    out, said = load.communicate("\n")
-    if load.returncode != 0:
-        raise RuntimeError(f"{peer.name}, {operation}: {said}")
-    figures = json.loads(out)
-    figures["cpu_s"] = peers.cpu_s(peer.pids()) - before
-    figures["rate"] = figures["operations"] / figures["seconds"]
-    figures["cpu_ms"] = figures["cpu_s"] / max(1, figures["operations"]) * 1e3
-    return figures
-
-
-def medians(runs):
-    return {key: statistics.median(r[key] for r in runs) for key in runs[0]}
 
 
 def arguments():
@@ -55,6 +29,7 @@ def arguments():
     parser.add_argument("--servers", default="tahoe,s4,nginx", help="which servers [tahoe,s4,nginx]")
     parser.add_argument("--only", default="", help="rows whose name holds this word")
     parser.add_argument("--grids", type=int, default=500, help="idle grids whose memory is measured [500]")
+    parser.add_argument("--clients", type=int, default=10000, help="connected clients [10000; Tahoe gets 500]")
     parser.add_argument("--subscribers", type=int, default=200, help="introducer subscribers [200]")
     parser.add_argument("--output", default="", help="where the table goes [docs/benchmarks.md for a whole run, else build/]")
     return parser.parse_args()
@@ -80,10 +55,10 @@ def measure_row(row, servers, wish, results):
         for turn in range(wish.runs):
             for name in runs:
                 options = row.options(servers[name], turn, connections)
-                runs[name].append(measure(servers[name], row.operation_of(name), connections, wish.seconds, wish.warmup,
-                                          row.operations(connections), **options))
+                runs[name].append(load.measure(servers[name], row.operation_of(name), connections, wish.seconds,
+                                               wish.warmup, row.operations(connections), **options))
         for name, figures in runs.items():
-            results.setdefault(row.name, {}).setdefault(connections, {})[name] = medians(figures)
+            results.setdefault(row.name, {}).setdefault(connections, {})[name] = load.medians(figures)
         print(report.line(row, connections, results[row.name][connections]), flush=True)
 
 

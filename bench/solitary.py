@@ -12,6 +12,7 @@ from typing import Callable
 
 import foolscap_peer
 import gbs
+import load
 import peers
 import tahoe
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -59,23 +60,14 @@ def create_grid(peer, wish, base):
     return statistics.median(times)
 
 
-def idle_connections(peer, wish, base):
-    """Memory of one TLS connection that asked for the version and stays open."""
-    held = []
-
-    def hold(count):
-        for _ in range(count):
-            tls = peer.gbs.connect()
-            tls.sendall(peer.gbs.bytes_of("GET", "/storage/v1/version", close=False))
-            assert gbs.read_answer(tls).status == 200
-            held.append(tls)
-    hold(20)
+def connected_clients(peer, wish, base):
+    """Clients that ask for the version once a second, as Tahoe's do, each from a host of its own: cores and memory."""
+    count = wish.clients if peer.name == "s4" else min(wish.clients, 500)
     before = peers.memory_kb(peer.pids(), "Rss")
-    hold(500)
-    grown = peers.memory_kb(peer.pids(), "Rss") - before
-    for tls in held:
-        tls.close()
-    return grown / 500
+    figures = load.measure(peer, "get", count, seconds=5, interval=1, path="/storage/v1/version")
+    return {"kB a client": (figures["resident_mib"] * 1024 - before) / count,
+            "CPU cores for 10,000": figures["cpu_s"] / figures["seconds"] / count * 10_000,
+            "answers a second and client": figures["rate"] / count, "99th percentile, ms": figures["p99_ms"]}
 
 
 def subscribe(peer):
@@ -189,7 +181,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(65536, resource.getrlimit(resour
 
 # Memory first: what a busy server has freed hides what a connection costs.
 MEASUREMENTS = [
-    Measurement("connected client, idle", "kB a TLS connection", idle_connections, "100 KiB a client in all"),
+    Measurement("connected clients, `version` once a second", "", connected_clients,
+                "10,000: half a core; 100 KiB a client in all"),
     Measurement("idle grid", "kB", idle_grids, "4 KiB"),
     Measurement("start to ready, with those grids", "ms", start_up, "2 s with 100,000 grids"),
     Measurement("new Foolscap connection and subscription", "ms CPU", subscription_cpu, "1.0 ms"),

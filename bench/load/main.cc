@@ -1,13 +1,13 @@
 // bench_load: one thread, N connections, each with one request in flight; prints one JSON line
 // about what it measured. bench/run.py is its only caller.
 //
-//   bench_load HOST PORT OPERATION connections=N seconds=S warmup=S [operations=N] [path=P]
-//   [range=A-B]
-//              [bytes=N] [seed=N] [authorization=TEXT]
+//   bench_load HOST PORT OPERATION connections=N seconds=S warmup=S [operations=N] [interval=S]
+//              [path=P] [range=A-B] [bytes=N] [seed=N] [authorization=TEXT]
 //
-// With operations=N it stops when so many were done instead of after `seconds`. It prints "go" when
-// the warm-up has ended and waits for a line on standard input, so that its caller can read the
-// server's CPU time in between.
+// With operations=N it stops when so many were done instead of after `seconds`. With interval=S
+// each connection asks once in S seconds, all spread evenly, and the warm-up is one operation on
+// each. It prints "go" when the warm-up has ended and waits for a line on standard input, so that
+// its caller can read the server's CPU time and memory in between.
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,11 +31,19 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// New connections whose handshakes are under way at a time: servers rightly bound these.
+constexpr int kConnectingMax = 64;
+
+Clock::duration duration_of(double seconds) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
 double seconds_since(Clock::time_point then) {
     return std::chrono::duration<double>(Clock::now() - then).count();
 }
 
 struct Connection {
+    int number = 0;
     std::unique_ptr<TlsClient> client;
     std::unique_ptr<Workload> workload;
     Response response;
@@ -56,6 +65,7 @@ class Load {
           epoll_(epoll_create1(EPOLL_CLOEXEC)) {
         for (int i = 0; i < connections; ++i) {
             auto connection = std::make_unique<Connection>();
+            connection->number = i;
             connection->workload = make_workload(wish, i);
             if (!connection->workload) {
                 std::fprintf(stderr, "bench_load: no operation '%s'\n", wish.operation.c_str());
@@ -75,16 +85,59 @@ class Load {
         for (auto& c : connections_) begin_operation(*c);
         while (active_ > 0) {
             if (operations == 0 && seconds_since(start) >= seconds) open_ = false;
-            epoll_event events[128];
-            const int n = epoll_wait(epoll_, events, 128, 1000);
-            for (int i = 0; i < n; ++i) advance(*static_cast<Connection*>(events[i].data.ptr));
+            wait_at_most(1000);
         }
+        return seconds_since(start);
+    }
+
+    // One operation on each connection, few of them at a time.
+    void run_each_once() {
+        operations_ = 1;
+        open_ = true;
+        for (auto& c : connections_) {
+            while (active_ >= kConnectingMax) wait_at_most(1000);
+            began_ = 0;
+            begin_operation(*c);
+        }
+        while (active_ > 0) wait_at_most(1000);
+        tally_ = {};
+    }
+
+    // Each connection does one operation in `interval_s`, for `seconds`; then what is under way
+    // ends.
+    double run_paced(double seconds, double interval_s) {
+        tally_ = {};
+        operations_ = 1;
+        open_ = true;
+        const auto start = Clock::now();
+        std::deque<std::pair<Clock::time_point, Connection*>> due;
+        for (auto& c : connections_)
+            due.emplace_back(start + duration_of(interval_s * c->number /
+                                                 static_cast<double>(connections_.size())),
+                             c.get());
+        while (seconds_since(start) < seconds) {
+            while (due.front().first <= Clock::now()) {
+                auto [when, connection] = due.front();
+                due.pop_front();
+                due.emplace_back(when + duration_of(interval_s), connection);
+                began_ = 0;
+                if (connection->idle) begin_operation(*connection);
+            }
+            wait_at_most(1);
+        }
+        while (active_ > 0) wait_at_most(1000);
         return seconds_since(start);
     }
 
     Tally& tally() { return tally_; }
 
   private:
+    void wait_at_most(int milliseconds) {
+        epoll_event events[128];
+        const int n = epoll_wait(epoll_, events, 128, milliseconds);
+        for (int i = 0; i < n; ++i) advance(*static_cast<Connection*>(events[i].data.ptr));
+    }
+
     void begin_operation(Connection& c) {
         if (!open_ || (operations_ > 0 && began_ == operations_)) {
             if (!c.idle) --active_;
@@ -101,7 +154,7 @@ class Load {
 
     void begin_request(Connection& c) {
         if (!c.client) {
-            c.client = std::make_unique<TlsClient>(context_.get(), address_);
+            c.client = std::make_unique<TlsClient>(context_.get(), address_, c.number);
             epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.ptr = &c}};
             epoll_ctl(epoll_, EPOLL_CTL_ADD, c.client->descriptor(), &event);
         }
@@ -182,14 +235,22 @@ int main_with(const Address& address, Wish wish, std::map<std::string, std::stri
     auto load = std::make_unique<Load>(address, wish,
                                        std::max(1, std::atoi(options["connections"].c_str())));
     const double warmup_s = std::atof(options["warmup"].c_str());
-    if (warmup_s > 0) load->run(warmup_s, 0);
+    const double seconds_wanted = std::atof(options["seconds"].c_str());
+    const double interval_s = std::atof(options["interval"].c_str());
+    if (interval_s > 0) {
+        load->run_each_once();
+    } else if (warmup_s > 0) {
+        load->run(warmup_s, 0);
+    }
 
     std::printf("go\n");
     std::fflush(stdout);
     if (std::getchar() == EOF) return 1;
     const double cpu = own_cpu_s();
-    const double seconds = load->run(std::atof(options["seconds"].c_str()),
-                                     std::strtoull(options["operations"].c_str(), nullptr, 10));
+    const double seconds =
+        interval_s > 0
+            ? load->run_paced(seconds_wanted, interval_s)
+            : load->run(seconds_wanted, std::strtoull(options["operations"].c_str(), nullptr, 10));
     auto& latencies = load->tally().latencies_s;
     std::ranges::sort(latencies);
     std::printf(

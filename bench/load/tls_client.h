@@ -21,7 +21,9 @@ enum class Io : std::uint8_t { kDone, kWantRead, kWantWrite, kClosed };
 
 class TlsClient {
   public:
-    TlsClient(SSL_CTX* context, const Address& address);
+    // `client` is the number of the host that it comes from: each connection is to look like
+    // another customer's. On loopback every address of 127.0.0.0/8 will do.
+    TlsClient(SSL_CTX* context, const Address& address, int client);
     ~TlsClient();
     TlsClient(const TlsClient&) = delete;
     TlsClient& operator=(const TlsClient&) = delete;

@@ -79,6 +79,10 @@ rt::Task<Result<Usage>> Engine::usage(const rt::Context& ctx, GridId grid) {
     co_return Usage{used.shares, used.data_bytes, state_->core.accounts.reserved_bytes(grid)};
 }
 
+rt::Task<Result<GridFigures>> Engine::figures(const rt::Context& ctx, GridId grid) {
+    co_return co_await state_->survey.figures(ctx, grid);
+}
+
 rt::Task<Result<AllocateAnswer>> Engine::allocate(const rt::Context& ctx, GridId grid,
                                                   AllocateRequest request) {
     co_return co_await state_->uploads.allocate(ctx, grid, std::move(request));

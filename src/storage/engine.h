@@ -26,6 +26,7 @@
 #include "rt/context.h"
 #include "rt/runtime.h"
 #include "rt/task.h"
+#include "storage/figures.h"
 #include "storage/policy.h"
 #include "storage/types.h"
 
@@ -127,6 +128,8 @@ struct EngineOptions {
     Duration collect_every = std::chrono::minutes(1);
     // Below this much free space on the store's disk nothing new is promised.
     std::uint64_t disk_reserve_bytes = 256 * kMiB;
+    // Rows that one step of counting looks at.
+    std::size_t survey_step_rows = kSurveyStepRows;
 };
 
 class Engine {
@@ -144,6 +147,8 @@ class Engine {
     // Answered from memory once the grid is known.
     rt::Task<Result<Space>> space(const rt::Context& ctx, GridId grid);
     rt::Task<Result<Usage>> usage(const rt::Context& ctx, GridId grid);
+    // Counted in steps; a large grid takes a while.
+    rt::Task<Result<GridFigures>> figures(const rt::Context& ctx, GridId grid);
 
     // -- immutable shares --
 

@@ -8,6 +8,7 @@
 #include "storage/core.h"
 #include "storage/reading.h"
 #include "storage/slots.h"
+#include "storage/survey.h"
 #include "storage/uploads.h"
 #include "storage/walk.h"
 
@@ -24,6 +25,7 @@ class EngineState {
           reading(core),
           slots(core),
           walk(core),
+          survey(core),
           collector(core) {}
 
     // Every collect_every, unless paused.
@@ -37,6 +39,7 @@ class EngineState {
     Reading reading;
     Slots slots;
     Walk walk;
+    Survey survey;
     Collector collector;
     std::size_t collector_pauses = 0;
 };

@@ -58,6 +58,12 @@ inline constexpr std::int64_t kLeaseSeconds = 2'678'400;  // 31 days, as Tahoe
 // Corruption advisories.
 inline constexpr std::size_t kAdvisoryReasonBytesMax = 32'765;
 
+// Counting what a grid holds: rows of one step, and how long the figures are kept for whoever asks
+// again.
+inline constexpr std::size_t kSurveyStepRows = 10'000;
+inline constexpr Duration kFiguresKept = std::chrono::seconds(15);
+inline constexpr std::size_t kFiguresGridsMax = 1024;
+
 // Caches.
 inline constexpr std::size_t kIndexCacheEntriesMax = 65'536;
 inline constexpr std::uint64_t kShareCacheBytesMax = 32 * kMiB;

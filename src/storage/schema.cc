@@ -82,6 +82,9 @@ CREATE TABLE storage_advisory (
 );
 CREATE INDEX storage_advisory_grid ON storage_advisory (grid, id);
 )sql"},
+    {"storage", 2, R"sql(
+CREATE INDEX storage_lease_expiry ON storage_lease (grid, expires_s, si, share);
+)sql"},
 };
 
 }  // namespace

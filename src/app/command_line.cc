@@ -38,12 +38,14 @@ struct Parser {
     std::map<std::string, std::string> serve_values;
     std::string config_file;
     SubscriptionCommand subscription;
+    StorageCommand storage;
     BackupCommand backup_command;
     std::string restore_directory;
     CLI::App* serve = nullptr;
     CLI::App* backup = nullptr;
     CLI::App* restore = nullptr;
     std::map<SubscriptionCommand::Verb, CLI::App*> verbs;
+    std::map<StorageCommand::Verb, CLI::App*> storage_verbs;
 
     Parser() {
         app.require_subcommand(1);
@@ -54,6 +56,7 @@ struct Parser {
         });
         add_serve();
         add_subscription();
+        add_storage();
         add_copies();
     }
 
@@ -107,6 +110,27 @@ struct Parser {
                       "A new address for the customer's page; the old one stops working"));
         takes_id(verb(Verb::cancel, "cancel",
                       "Cancel; the files stay readable until the plan's retention date"));
+    }
+
+    void add_storage() {
+        using Verb = StorageCommand::Verb;
+        CLI::App* group = app.add_subcommand("storage", "Look at and care for what is stored");
+        group->require_subcommand(1);
+        const auto verb = [&](Verb which, const char* name, const char* help) {
+            CLI::App* sub = group->add_subcommand(name, help);
+            add_state(*sub);
+            storage_verbs[which] = sub;
+            return sub;
+        };
+        const auto takes_grid = [&](CLI::App* sub) {
+            sub->add_option("grid", storage.grid,
+                            "The grid's subscription, as `s4 subscription list` shows it; without "
+                            "it, all");
+        };
+        CLI::App* status = verb(Verb::status, "status",
+                                "Used bytes, shares by kind, leases by age, last activity");
+        takes_grid(status);
+        status->add_flag("--json", storage.json, "Print JSON for scripts");
     }
 
     void add_copies() {
@@ -172,6 +196,11 @@ CommandLine result_of(Parser& parser) {
         if (!sub->parsed()) continue;
         parser.subscription.verb = verb;
         out.command = parser.subscription;
+    }
+    for (const auto& [verb, sub] : parser.storage_verbs) {
+        if (!sub->parsed()) continue;
+        parser.storage.verb = verb;
+        out.command = parser.storage;
     }
     if (parser.backup->parsed()) out.command = parser.backup_command;
     if (parser.restore->parsed()) out.command = RestoreCommand{parser.restore_directory};

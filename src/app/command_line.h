@@ -26,6 +26,14 @@ struct SubscriptionCommand {
     bool json = false;
 };
 
+// `s4 storage ...`: what is stored, grid by grid.
+struct StorageCommand {
+    enum class Verb : std::uint8_t { status };
+    Verb verb{};
+    std::string grid;  // its subscription's number; empty: all grids
+    bool json = false;
+};
+
 struct BackupCommand {
     std::string directory;
     bool without_key = false;
@@ -44,7 +52,9 @@ struct Answer {
 
 struct CommandLine {
     std::string state;  // of every command but serve, which has it among its flags
-    std::variant<Answer, ServeCommand, SubscriptionCommand, BackupCommand, RestoreCommand> command;
+    std::variant<Answer, ServeCommand, SubscriptionCommand, StorageCommand, BackupCommand,
+                 RestoreCommand>
+        command;
 };
 
 // `arguments` without the program's name.

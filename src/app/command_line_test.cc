@@ -56,6 +56,11 @@ TEST(CommandLine, SubscriptionVerbsCarryTheirArguments) {
     EXPECT_TRUE(create.json);
     const CommandLine shown = parse({"subscription", "show", "7"});
     EXPECT_EQ(std::get<SubscriptionCommand>(shown.command).id, "7");
+    const CommandLine status = parse({"storage", "status", "7", "--json"});
+    EXPECT_EQ(std::get<StorageCommand>(status.command).verb, StorageCommand::Verb::status);
+    EXPECT_EQ(std::get<StorageCommand>(status.command).grid, "7");
+    EXPECT_TRUE(std::get<StorageCommand>(status.command).json);
+    EXPECT_EQ(answer({"storage"}).exit_code, 2);
     EXPECT_EQ(std::get<BackupCommand>(parse({"backup", "/b"}).command).directory, "/b");
     EXPECT_EQ(std::get<RestoreCommand>(parse({"restore", "/b"}).command).directory, "/b");
 }

@@ -9,6 +9,7 @@
 #include "app/command_line.h"
 #include "app/operator.h"
 #include "app/serve.h"
+#include "app/storage_operator.h"
 
 namespace s4::app {
 namespace {
@@ -29,6 +30,7 @@ int run(const CommandLine& line) {
         int operator()(const SubscriptionCommand& command) const {
             return run_subscription(state, command);
         }
+        int operator()(const StorageCommand& command) const { return run_storage(state, command); }
         int operator()(const BackupCommand& command) const { return run_backup(state, command); }
         int operator()(const RestoreCommand& command) const { return run_restore(state, command); }
     };

@@ -303,6 +303,7 @@ Result<void> Node::open_office(const rt::Context&) {
     const Addresses bound = ports_->bound();
     office_->commands = std::make_unique<control::Commands>(control::CommandDependencies{
         .service = *office_->service,
+        .engine = *doors_->engine,
         .backup = {runtime, *ground_->database, *ground_->blobs, *doors_->engine, options_.state},
         .status = {{"version", kVersion},
                    {"web", bound.web.to_string()},

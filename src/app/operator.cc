@@ -1,17 +1,14 @@
 #include "app/operator.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <charconv>
 
 #include <cstdio>
 #include <filesystem>
 
+#include "app/ask.h"
 #include "app/state_directory.h"
 #include "billing/plans.h"
 #include "codec/json.h"
-#include "control/client.h"
 #include "control/copy.h"
 #include "rt/asio/backend.h"
 
@@ -20,52 +17,6 @@ namespace s4::app {
 namespace json = codec::json;
 
 namespace {
-
-constexpr std::size_t kPoolThreads = 2;
-
-std::string text_of(const json::Value& value, std::string_view member) {
-    const json::Value* found = value.find(member);
-    if (found == nullptr) return "";
-    if (found->as_string() != nullptr) return *found->as_string();
-    return json::to_text(*found);
-}
-
-std::string bytes_of(const json::Value& value, std::string_view member) {
-    const json::Value* found = value.find(member);
-    return billing::format_bytes(found == nullptr ? 0 : found->as_uint64().value_or(0));
-}
-
-// Progress overwrites itself on a terminal and is left out elsewhere.
-void print_progress(const std::string& text) {
-    if (::isatty(STDERR_FILENO) == 0) return;
-    fmt::print(stderr, "\r\033[K{}", text);
-    std::fflush(stderr);
-}
-void end_progress() {
-    if (::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
-}
-
-int failed(const Error& error) {
-    end_progress();
-    fmt::print(stderr, "s4: {}\n", error.sentence());
-    return 1;
-}
-
-rt::Task<void> call_server(rt::asio::Backend& backend, std::string socket, json::Object request,
-                           Result<json::Value>& answer) {
-    const rt::Context ctx;
-    answer = co_await control::call(ctx, backend.runtime(), std::move(socket), std::move(request),
-                                    print_progress);
-}
-
-Result<json::Value> ask(const std::string& state, json::Object request) {
-    rt::asio::Backend backend(kPoolThreads);
-    Result<json::Value> answer = json::Value();
-    backend.run(
-        call_server(backend, StateDirectory::control_path(state), std::move(request), answer));
-    end_progress();
-    return answer;
-}
 
 void print_addresses(const json::Value& value) {
     if (value.find("introducer_furl") != nullptr) {
@@ -148,15 +99,7 @@ Result<json::Object> request_of(const SubscriptionCommand& command) {
         if (!command.plan.empty()) request.emplace_back("plan", command.plan);
         return request;
     }
-    std::int64_t number = 0;
-    const char* end = command.id.data() + command.id.size();
-    const auto [at, error] = std::from_chars(command.id.data(), end, number);
-    if (error != std::errc{} || at != end || number <= 0)
-        return fail(
-            ErrorKind::invalid, "app.bad_subscription",
-            fmt::format("'{}' is no subscription; give a number as `s4 subscription list` shows it",
-                        command.id));
-    request.emplace_back("subscription", number);
+    request.emplace_back("subscription", TRY(subscription_number(command.id)));
     return request;
 }
 
@@ -207,7 +150,7 @@ int run_backup(const std::string& state, const BackupCommand& command) {
 }
 
 int run_restore(const std::string& state, const RestoreCommand& command) {
-    rt::asio::Backend backend(kPoolThreads);
+    rt::asio::Backend backend(kToolThreads);
     // Held while restoring, so that no server starts on half of it.
     const Result<StateDirectory> directory = StateDirectory::open(backend.runtime().files, state);
     if (!directory) return failed(directory.error());

@@ -44,11 +44,10 @@ rt::Task<Result<json::Value>> Commands::run(const rt::Context& ctx, Request requ
     if (request.command == "subscription.create") co_return co_await create(ctx, request);
     if (request.command == "subscription.link") co_return co_await link(ctx, request);
     if (request.command == "subscription.cancel") co_return co_await cancel(ctx, request);
+    if (request.command.starts_with("storage."))
+        co_return co_await storage_.run(ctx, request, tell);
     if (request.command == "backup") co_return co_await copy(ctx, request, tell);
-    co_return fail(
-        ErrorKind::invalid, "control.bad_request",
-        fmt::format("the server knows no command '{}'; use the s4 that runs as the server",
-                    request.command));
+    co_return unknown_command(request);
 }
 
 rt::Task<Result<json::Value>> Commands::list(const rt::Context& ctx, const Request& request) {

@@ -9,12 +9,14 @@
 #include "codec/json.h"
 #include "control/copy.h"
 #include "control/messages.h"
+#include "control/storage_commands.h"
 #include "service/service.h"
 
 namespace s4::control {
 
 struct CommandDependencies {
     service::Service& service;
+    storage::Engine& engine;
     BackupSource backup;
     codec::json::Object status;  // what `status` answers
     std::function<std::string(const Secret& capability)> page_url;
@@ -22,7 +24,8 @@ struct CommandDependencies {
 
 class Commands {
   public:
-    explicit Commands(CommandDependencies with) : with_(std::move(with)) {}
+    explicit Commands(CommandDependencies with)
+        : with_(std::move(with)), storage_(with_.service, with_.engine) {}
 
     using Tell = std::function<void(std::string_view progress)>;
     rt::Task<Result<codec::json::Value>> run(const rt::Context& ctx, Request request, Tell tell);
@@ -37,6 +40,7 @@ class Commands {
                                               Tell& tell);
 
     CommandDependencies with_;
+    StorageCommands storage_;
 };
 
 }  // namespace s4::control

@@ -59,6 +59,11 @@ Result<Request> parse_request(std::string_view line) {
     return Request{*command->as_string(), std::move(*parsed)};
 }
 
+std::unexpected<Error> unknown_command(const Request& request) {
+    return bad_request(fmt::format(
+        "the server knows no command '{}'; use the s4 that runs as the server", request.command));
+}
+
 Result<std::string> Request::text(std::string_view member) const {
     auto value = optional_text(member);
     if (!value) return bad_request(fmt::format("{} takes a text \"{}\"", command, member));

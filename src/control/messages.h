@@ -38,6 +38,8 @@ struct Request {
 };
 
 Result<Request> parse_request(std::string_view line);
+// The answer to a command that there is not.
+std::unexpected<Error> unknown_command(const Request& request);
 
 // Answers as lines, with their line feed.
 std::string progress_line(std::string_view text);

@@ -1,0 +1,101 @@
+#include "app/storage_operator.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "app/ask.h"
+#include "codec/json.h"
+
+namespace s4::app {
+
+namespace json = codec::json;
+
+namespace {
+
+std::string time_of(const json::Value& value, std::string_view member) {
+    const json::Value* found = value.find(member);
+    const auto at = found == nullptr ? std::nullopt : found->as_int64();
+    if (!at) return "never";
+    return fmt::format("{:%Y-%m-%d %H:%M} UTC",
+                       std::chrono::sys_seconds(std::chrono::seconds(*at)));
+}
+
+std::string leases_of(const json::Value& grid) {
+    std::string out;
+    const json::Value* leases = grid.find("leases");
+    if (leases == nullptr || leases->as_array() == nullptr) return out;
+    for (const json::Value& entry : *leases->as_array()) {
+        if (!out.empty()) out += ", ";
+        const bool oldest = entry.find("days") == nullptr;
+        out += oldest ? fmt::format("older: {}", text_of(entry, "count"))
+                      : fmt::format("up to {} days: {}", text_of(entry, "days"),
+                                    text_of(entry, "count"));
+    }
+    return out;
+}
+
+std::string shares_of(const json::Value& grid, std::string_view kind) {
+    const json::Value* found = grid.find(kind);
+    if (found == nullptr) return "";
+    return fmt::format("{} ({})", text_of(*found, "shares"), bytes_of(*found, "bytes"));
+}
+
+void print_grid(const json::Value& grid) {
+    fmt::print("Subscription  {}  {}  ({})\n", text_of(grid, "subscription"),
+               text_of(grid, "email"), text_of(grid, "state"));
+    fmt::print("  Used        {} of {}; {} reserved for uploads under way\n",
+               bytes_of(grid, "used_bytes"), bytes_of(grid, "quota_bytes"),
+               bytes_of(grid, "reserved_bytes"));
+    fmt::print("  Immutable   {}\n", shares_of(grid, "immutable"));
+    fmt::print("  Mutable     {}\n", shares_of(grid, "mutable"));
+    fmt::print("  Leases      {}\n", leases_of(grid));
+    fmt::print("  Activity    {}\n", time_of(grid, "last_activity"));
+    fmt::print("  Advisories  {}\n", text_of(grid, "advisories"));
+}
+
+// Hands every grid of a page on.
+void take_grids(const json::Value& page, bool as_json, json::Array& all) {
+    const json::Value* grids = page.find("grids");
+    if (grids == nullptr || grids->as_array() == nullptr) return;
+    for (const json::Value& grid : *grids->as_array())
+        as_json ? all.push_back(grid) : print_grid(grid);
+}
+
+int print_status(const std::string& state, const StorageCommand& command) {
+    json::Object request{{"command", "storage.status"}};
+    if (!command.grid.empty()) {
+        const Result<std::int64_t> number = subscription_number(command.grid);
+        if (!number) return failed(number.error());
+        request.emplace_back("subscription", *number);
+    }
+    json::Array all;
+    std::int64_t after = 0;
+    for (bool more = true; more;) {
+        json::Object page_request = request;
+        if (command.grid.empty()) page_request.emplace_back("after", after);
+        const Result<json::Value> page = ask(state, std::move(page_request));
+        if (!page) return failed(page.error());
+        take_grids(*page, command.json, all);
+        const json::Value* rest = page->find("more");
+        const json::Value* next = page->find("after");
+        more = rest != nullptr && rest->as_bool().value_or(false) && next != nullptr;
+        if (more) after = next->as_int64().value_or(after);
+    }
+    if (command.json) fmt::print("{}\n", json::to_text(json::Value(std::move(all))));
+    return 0;
+}
+
+}  // namespace
+
+int run_storage(const std::string& state, const StorageCommand& command) {
+    switch (command.verb) {
+        case StorageCommand::Verb::status:
+            return print_status(state, command);
+    }
+    return 1;
+}
+
+}  // namespace s4::app

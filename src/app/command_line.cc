@@ -77,7 +77,7 @@ struct Parser {
             CLI::Option* option = serve->add_option("--" + key, serve_values[key], help);
             option->type_name(type_name(setting.kind));
             if (setting.kind == SettingKind::flag)
-                option->expected(0, 1)->default_str("yes")->type_name("[yes|no]");
+                option->expected(0, 1)->default_str("yes")->option_text("[yes|no]");
         }
     }
 

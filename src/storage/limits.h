@@ -44,7 +44,7 @@ inline constexpr std::size_t kSpecimenBytesPerCallMax = kMiB;
 // Unfinished uploads.
 inline constexpr Duration kUploadIdleMax = std::chrono::minutes(5);  // secret owned (D.8 b)
 inline constexpr Duration kConnectionUploadIdleMax = std::chrono::minutes(30);
-inline constexpr Duration kUploadReplaceableAfter = std::chrono::seconds(90);  // D.8 c
+inline constexpr Duration kUploadReplaceableAfter = std::chrono::seconds(60);  // D.8 c
 inline constexpr std::size_t kUploadRangesMax = 1024;  // separate written pieces of one share
 inline constexpr std::uint64_t kUploadMemoryBytesMax = 32 * kMiB;  // of all grids; beyond: files
 inline constexpr std::uint64_t kUploadGatherBytes =

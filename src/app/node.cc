@@ -11,6 +11,7 @@
 #include "billing/schema.h"
 #include "billing/test_payments.h"
 #include "blob/directory_store.h"
+#include "control/announcer.h"
 #include "control/commands.h"
 #include "control/job_runner.h"
 #include "control/server.h"
@@ -161,6 +162,7 @@ struct Node::Office {
     std::unique_ptr<control::Commands> commands;
     std::unique_ptr<control::Server> control;
     std::unique_ptr<control::JobRunner> jobs;
+    std::unique_ptr<control::Announcer> announcer;
 };
 
 Node::Node(rt::asio::Backend& backend, ServeOptions options)
@@ -181,6 +183,7 @@ rt::Task<Result<void>> Node::run(std::function<void(const ReadyReport&)> ready) 
     rt::Scope background(ctx);
     serving.spawn(doors_->front->run(serving.context(), *ports_->gate));
     background.spawn(office_->jobs->run(background.context()));
+    background.spawn(office_->announcer->run(background.context()));
     background.spawn(evict_idle(background.context()));
     office_->site_port->start(ctx);
     office_->admin_port->start(ctx);
@@ -315,6 +318,9 @@ Result<void> Node::open_office(const rt::Context&) {
     office_->control = std::make_unique<control::Server>(
         runtime.reactor, std::move(ports_->control), *office_->commands);
     office_->jobs = std::make_unique<control::JobRunner>(runtime.reactor, *office_->service);
+    office_->announcer = std::make_unique<control::Announcer>(runtime.reactor, *ground_->database,
+                                                              doors_->introducer, *ground_->keyring,
+                                                              doors_->announced);
     return ok();
 }
 

@@ -21,6 +21,12 @@ inline constexpr int kJobsUnderWayMax = 16;
 // How often jobs are looked at when nobody says that there is a new one.
 inline constexpr Duration kJobsLookInterval = std::chrono::seconds(30);
 
+// Grids that are announced anew side by side, in one step.
+inline constexpr std::size_t kAnnouncePageGrids = 64;
+inline constexpr int kAnnounceReportEveryGrids = 1024;  // in the log
+// After a step that failed, until it is tried again.
+inline constexpr Duration kAnnounceRetryTime = std::chrono::seconds(10);
+
 // Bytes of a blob that a backup or a restore copies at once.
 inline constexpr std::size_t kCopyBytes = 1 * kMiB;
 

@@ -17,6 +17,14 @@ CREATE TABLE announcements (
     PRIMARY KEY (grid, service, key)
 );
 )sql"},
+    {"introducer", 2, R"sql(
+CREATE TABLE own_rounds (
+    only_row BIGINT PRIMARY KEY,
+    address TEXT NOT NULL,
+    reached BIGINT NOT NULL,
+    complete BIGINT NOT NULL
+) CLUSTERED;
+)sql"},
 };
 
 constexpr sql::Query kStore{"introducer.store", R"sql(
@@ -26,6 +34,12 @@ ON CONFLICT (grid, service, key) DO UPDATE SET message = excluded.message, signa
 constexpr sql::Query kLoad{"introducer.load", R"sql(
 SELECT message, signature, key FROM announcements WHERE grid = $1 ORDER BY service, key)sql"};
 constexpr sql::Query kErase{"introducer.erase", "DELETE FROM announcements WHERE grid = $1"};
+constexpr sql::Query kLoadRound{"introducer.load_round",
+                                "SELECT address, reached, complete FROM own_rounds"};
+constexpr sql::Query kSaveRound{"introducer.save_round", R"sql(
+INSERT INTO own_rounds (only_row, address, reached, complete) VALUES (1, $1, $2, $3)
+ON CONFLICT (only_row) DO UPDATE SET address = excluded.address, reached = excluded.reached,
+    complete = excluded.complete)sql"};
 
 }  // namespace
 
@@ -60,6 +74,20 @@ Result<std::vector<Announcement>> load(sql::Reader& db, GridId grid) {
 
 Result<void> erase(sql::Transaction& tx, GridId grid) {
     TRY(tx.execute(kErase, {grid}));
+    return ok();
+}
+
+Result<std::optional<OwnRound>> load_own_round(sql::Reader& db) {
+    sql::Rows rows = TRY(db.select(kLoadRound));
+    if (!TRY(rows.next())) return std::nullopt;
+    return OwnRound{.address = std::string(rows.text(0)),
+                    .reached = rows.id<GridId>(1),
+                    .complete = rows.integer(2) != 0};
+}
+
+Result<void> save_own_round(sql::Transaction& tx, const OwnRound& round) {
+    TRY(tx.execute(kSaveRound,
+                   {round.address, round.reached, std::int64_t{round.complete ? 1 : 0}}));
     return ok();
 }
 

@@ -1,7 +1,9 @@
 // The rows of announcements: what is done within a caller's transaction.
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/id.h"
@@ -26,5 +28,16 @@ Result<std::vector<Announcement>> load(sql::Reader& db, GridId grid);
 
 // Removes all announcements of a purged grid.
 Result<void> erase(sql::Transaction& tx, GridId grid);
+
+// The round in which the grids' own servers are announced at an address that changed: grids up to
+// `reached` have been seen to. Nothing before the first round.
+struct OwnRound {
+    std::string address;  // of the gate, as who makes the round describes it
+    GridId reached;
+    bool complete = false;
+    friend bool operator==(const OwnRound&, const OwnRound&) = default;
+};
+Result<std::optional<OwnRound>> load_own_round(sql::Reader& db);
+Result<void> save_own_round(sql::Transaction& tx, const OwnRound& round);
 
 }  // namespace s4::introducer

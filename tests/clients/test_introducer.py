@@ -53,3 +53,27 @@ def test_a_client_of_another_grid_learns_nothing_of_it(grid_with_own_server, tmp
         assert len(stranger.status()["servers"]) == 1
     finally:
         stranger.stop()
+
+
+@pytest.mark.s4_only
+def test_a_gate_that_moved_is_announced_where_it_is_now(fresh_server, tmp_path):
+    server = fresh_server.start()
+    grid = server.create_subscription("grace@example.org")
+    host, port = server.gate
+    client = make_client(server, grid, tmp_path / "grace").start()
+    try:
+        client.wait_connected(servers=1)
+        assert f"@tcp:{host}:{port}/" in grid.storage_furl
+        server.stop()
+        server.flags = (*server.flags, "--gate-public", f"localhost:{port}")
+        server.start()
+        moved = grid.storage_furl.replace(f"@tcp:{host}:{port}/", f"@tcp:localhost:{port}/")
+        tahoe.wait_for("the announcement of the new address", lambda: moved in told_to(client), 60)
+        client.wait_connected(servers=1)
+    finally:
+        client.stop()
+
+
+def told_to(client):
+    """What the client has written down of its introducer's announcements."""
+    return "".join(p.read_text() for p in (client.dir / "private").glob("introducer_*cache.yaml"))

@@ -2,43 +2,20 @@
 // and read-test-write does not depend on how the body was cut.
 #include "base/check.h"
 #include "proto/gbs/messages.h"
+#include "proto/gbs/pieces_test.h"
 #include "proto/gbs/read_test_write.h"
 
 namespace s4::proto::gbs {
 namespace {
 
-struct Parsed {
-    ReadTestWriteRequest request;
-    ByteBuffer gathered;
-};
-
-Result<Parsed> parse_slot(ByteView body, std::size_t step) {
-    using What = ReadTestWriteParser::Event::What;
-    ReadTestWriteParser parser;
-    Parsed out;
-    bool done = false;
-    for (std::size_t at = 0; at < body.size() && !done; at += step) {
-        parser.feed(body.subspan(at, std::min(step, body.size() - at)));
-        for (;;) {
-            const auto event = TRY(parser.next());
-            if (event.what == What::data) append(out.gathered, event.bytes);
-            done = event.what == What::done;
-            if (event.what != What::data) break;
-        }
-    }
-    TRY(parser.finish());
-    out.request = parser.take();
-    return out;
-}
-
 void check_slot(ByteView body, std::size_t step) {
-    const auto whole = parse_slot(body, body.size() + 1);
-    const auto cut = parse_slot(body, step);
+    const auto whole = parse_in_pieces(body, body.size() + 1);
+    const auto cut = parse_in_pieces(body, step);
     CHECK(whole.has_value() == cut.has_value(), "acceptance does not depend on the cuts");
     if (!whole) return;
     CHECK(whole->request == cut->request && whole->gathered == cut->gathered,
           "the meaning does not depend on the cuts");
-    const auto again = parse_slot(encode(whole->request, whole->gathered), step);
+    const auto again = parse_in_pieces(encode(whole->request, whole->gathered), step);
     CHECK(again && again->request.reads == whole->request.reads &&
               again->gathered.size() == whole->gathered.size(),
           "a request survives being written and read");

@@ -10,6 +10,7 @@
 #include "proto/gbs/limits.h"
 #include "proto/gbs/messages.h"
 #include "proto/gbs/nurl.h"
+#include "proto/gbs/pieces_test.h"
 #include "proto/gbs/read_test_write.h"
 #include "proto/gbs/server.h"
 
@@ -358,30 +359,6 @@ TEST(Bodies, reasons_are_taken_up_to_their_limit) {
 
 // ---- read-test-write
 
-struct Parsed {
-    ReadTestWriteRequest request;
-    ByteBuffer gathered;
-};
-
-Result<Parsed> parse_slot(ByteView body, std::size_t step) {
-    using What = ReadTestWriteParser::Event::What;
-    ReadTestWriteParser parser;
-    Parsed out;
-    bool done = false;
-    for (std::size_t at = 0; at < body.size() && !done; at += step) {
-        parser.feed(body.subspan(at, std::min(step, body.size() - at)));
-        for (;;) {
-            const auto event = TRY(parser.next());
-            if (event.what == What::data) append(out.gathered, event.bytes);
-            done = event.what == What::done;
-            if (event.what != What::data) break;
-        }
-    }
-    TRY(parser.finish());
-    out.request = parser.take();
-    return out;
-}
-
 ReadTestWriteRequest slot_request() {
     ReadTestWriteRequest request;
     request.shares[0] = {.tests = {{0, 1, {}}, {5, 3, to_buffer(as_bytes("abc"))}},
@@ -398,7 +375,7 @@ TEST(ReadTestWrite, is_the_same_however_the_body_is_cut) {
     ByteBuffer body = encode(request, data);
     append(body, "trailing bytes are ignored");
     for (std::size_t step = 1; step <= body.size(); ++step) {
-        const auto parsed = parse_slot(body, step);
+        const auto parsed = parse_in_pieces(body, step);
         ASSERT_TRUE(parsed) << parsed.error().to_string();
         EXPECT_EQ(parsed->request, request);
         EXPECT_EQ(parsed->gathered, data);
@@ -415,7 +392,7 @@ TEST(ReadTestWrite, takes_keys_in_any_order_and_strings_of_indefinite_length) {
     append(body, bytes_of({0x5f, 0x42, 'a', 'b', 0x41, 'c', 0xff}));
     out.text("offset").unsigned_int(3).text("test").begin_array(0);
     append(body, out.take());
-    const auto parsed = parse_slot(body, 3);
+    const auto parsed = parse_in_pieces(body, 3);
     ASSERT_TRUE(parsed) << parsed.error().to_string();
     EXPECT_EQ(to_string(parsed->gathered), "abc");
     EXPECT_EQ(parsed->request.shares.at(4).writes, (std::vector<WriteVector>{{3, 0, 3}}));
@@ -424,7 +401,7 @@ TEST(ReadTestWrite, takes_keys_in_any_order_and_strings_of_indefinite_length) {
 }
 
 std::string slot_refusal(ByteView body) {
-    const auto parsed = parse_slot(body, 11);
+    const auto parsed = parse_in_pieces(body, 11);
     return parsed ? "accepted" : parsed.error().message();
 }
 
@@ -488,12 +465,12 @@ TEST(ReadTestWrite, refuses_what_the_schema_does_not_have) {
     cut.pop_back();
     EXPECT_TRUE(slot_refusal(cut).starts_with("The body is not complete"));
     EXPECT_TRUE(slot_refusal(bytes_of({0xff})).starts_with("The body is not"));
-    EXPECT_FALSE(parse_slot({}, 1));
+    EXPECT_FALSE(parse_in_pieces({}, 1));
 }
 
 TEST(ReadTestWrite, holds_each_limit_at_the_limit_and_refuses_one_past_it) {
     const auto accepted = [](const ReadTestWriteRequest& request, ByteView data = {}) {
-        return parse_slot(encode(request, data), 4096).has_value();
+        return parse_in_pieces(encode(request, data), 4096).has_value();
     };
     for (const std::size_t extra : {0UL, 1UL}) {
         ReadTestWriteRequest shares;

@@ -6,6 +6,7 @@
 
 #include "proto/gbs/client.h"
 #include "proto/gbs/messages.h"
+#include "proto/gbs/pieces_test.h"
 #include "proto/gbs/read_test_write.h"
 #include "proto/gbs/server.h"
 #include "proto/http1/parser.h"
@@ -40,30 +41,6 @@ http1::ResponseHead response_head(const golden::Exchange& exchange) {
         head.fields.add(line.substr(0, colon), line.substr(colon + 2));
     }
     return head;
-}
-
-struct Parsed {
-    ReadTestWriteRequest request;
-    ByteBuffer gathered;
-};
-
-Result<Parsed> parse_in_pieces(ByteView body, std::size_t step) {
-    using What = ReadTestWriteParser::Event::What;
-    ReadTestWriteParser parser;
-    Parsed out;
-    bool done = false;
-    for (std::size_t at = 0; at < body.size() && !done; at += step) {
-        parser.feed(body.subspan(at, std::min(step, body.size() - at)));
-        for (;;) {
-            const auto event = TRY(parser.next());
-            if (event.what == What::data) append(out.gathered, event.bytes);
-            if (event.what == What::done) done = true;
-            if (event.what != What::data) break;
-        }
-    }
-    TRY(parser.finish());
-    out.request = parser.take();
-    return out;
 }
 
 // What our client would have sent instead, given what the request meant.

@@ -5,44 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "gate/answer_bytes.h"
 #include "gate/limits.h"
 
 namespace s4::gate {
 
 namespace pf = proto::foolscap;
 using wire::bad_argument;
-
-rt::Task<Result<ByteBuffer>> read_extract(const rt::Context& ctx, storage::ShareReader& reader,
-                                          storage::ByteRange range) {
-    ByteBuffer out;
-    ByteBuffer scratch;
-    while (out.size() < range.size) {
-        const auto want = static_cast<std::size_t>(
-            std::min<std::uint64_t>(range.size - out.size(), kReadPieceBytes));
-        const ByteView piece =
-            CO_TRY(co_await reader.read(ctx, range.offset + out.size(), want, scratch));
-        if (piece.empty())
-            co_return fail(ErrorKind::corrupt, "gate.short_share", "a share ended before its end");
-        append(out, piece);
-    }
-    co_return out;
-}
-
-rt::Task<Result<void>> AnswerRoom::take(const rt::Context& ctx, std::uint64_t bytes) {
-    if (bytes > kAnswerBytesMax)
-        co_return fail(ErrorKind::too_large, "gate.answer_too_large",
-                       fmt::format("one call can read at most {} bytes", kAnswerBytesMax));
-    const auto wanted =
-        std::min<std::uint64_t>((bytes + kAnswerUnitBytes - 1) / kAnswerUnitBytes, kAnswerUnitsMax);
-    CO_TRY(co_await session_.answer_turn.acquire(ctx));
-    Result<void> got = co_await session_.connection.answers_taken(ctx);
-    while (got && units_ < wanted) {
-        got = co_await session_.answer_room.acquire(ctx);
-        if (got) ++units_;
-    }
-    session_.answer_turn.release();
-    co_return got;
-}
 
 BucketWriter::BucketWriter(StorageSession& session, storage::UploadKey key, std::uint64_t size)
     : session_(session), key_(key), size_(size), turn_(session.connection.reactor(), 1) {}
@@ -55,36 +24,51 @@ pf::ArgumentMode BucketWriter::argument_mode(std::string_view method) const {
 
 rt::Task<BucketWriter::Answer> BucketWriter::call(const rt::Context& ctx, std::string method,
                                                   pf::Arguments arguments) {
-    if (method == "write")
-        co_return co_await write(ctx, StorageArguments(arguments),
-                                 std::exchange(arriving_, std::nullopt));
+    if (method == "write" && arriving_)
+        co_return co_await write_arrived(ctx, StorageArguments(arguments),
+                                         *std::exchange(arriving_, std::nullopt));
+    if (method == "write") co_return co_await write(ctx, StorageArguments(arguments));
     if (method == "close") co_return co_await close(ctx);
     co_return co_await abort(ctx);
 }
 
+// Calls to a writer take turns from their first byte on, so that they happen in the order in which
+// they came.
 rt::Task<void> BucketWriter::stream_began(const rt::Context& ctx, pf::StreamBegan stream) {
-    Arriving arriving;
-    const auto offset = stream.preceding.empty() ? std::nullopt : stream.preceding.front().as_u64();
+    if (arriving_) {
+        arriving_->error = Error(ErrorKind::invalid, "gate.two_strings", "a write has one string");
+        co_return;
+    }
     auto turn = co_await turn_.acquire(ctx);
     if (!turn) co_return;  // cancelled: the connection is gone, no call will come
-    if (!offset) {
-        arriving.error = Error(ErrorKind::invalid, "gate.no_offset", "the offset is not a number");
-    } else {
-        arriving.offset = *offset;
-        auto write =
-            co_await session_.engine.begin_write(ctx, key_, session_.id, *offset, stream.size);
-        if (write) {
-            arriving.write = *std::move(write);
-        } else {
-            arriving.error = std::move(write).error();
-        }
-    }
+    Arriving arriving;
+    arriving.stream = stream.stream;
+    arriving.size = stream.size;
+    const pf::Value* offset = stream.preceding.find(0, "offset");
+    if (auto begun = co_await begin(ctx, offset ? offset->as_u64() : std::nullopt, arriving);
+        !begun)
+        arriving.error = std::move(begun).error();
     arriving_ = std::move(arriving);
+}
+
+rt::Task<Result<void>> BucketWriter::begin(const rt::Context& ctx,
+                                           std::optional<std::uint64_t> offset,
+                                           Arriving& arriving) {
+    if (offset) {
+        arriving.write = CO_TRY(
+            co_await session_.engine.begin_write(ctx, key_, session_.id, *offset, arriving.size));
+    } else if (arriving.size > size_) {
+        co_return fail(ErrorKind::too_large, "storage.write_past_end", "longer than the share");
+    } else {
+        arriving.staging = session_.engine.stage();
+    }
+    co_return ok();
 }
 
 rt::Task<void> BucketWriter::stream_piece(const rt::Context& ctx, pf::StreamId, ByteView bytes) {
     if (!arriving_ || arriving_->error) co_return;
-    auto appended = co_await arriving_->write->append(ctx, bytes);
+    auto appended = arriving_->write ? co_await arriving_->write->append(ctx, bytes)
+                                     : co_await arriving_->staging->append(ctx, bytes);
     if (!appended) arriving_->error = std::move(appended).error();
 }
 
@@ -93,24 +77,48 @@ void BucketWriter::streams_broken(pf::StreamId) {
     turn_.release();
 }
 
-rt::Task<BucketWriter::Answer> BucketWriter::write(const rt::Context& ctx,
-                                                   StorageArguments arguments,
-                                                   std::optional<Arriving> arriving) {
+rt::Task<BucketWriter::Answer> BucketWriter::write_arrived(const rt::Context& ctx,
+                                                           StorageArguments arguments,
+                                                           Arriving arriving) {
+    const auto offset = arguments.number(0, "offset");
     const pf::Value* data = arguments.find(1, "data");
-    if (arriving) {  // its data came before, and it has the turn
-        Result<void> done = ok();
-        if (arriving->error) {
-            done = fail(*std::move(arriving->error));
-        } else if (auto finished = co_await arriving->write->finish(ctx); !finished) {
-            done = fail(std::move(finished).error());
-        }
-        arriving->write.reset();
-        turn_.release();
-        const auto* streamed = data == nullptr ? nullptr : data->as_streamed();
-        co_return answer(done, arriving->offset, streamed == nullptr ? 0 : streamed->size);
+    const auto* streamed = data == nullptr ? nullptr : data->as_streamed();
+    Result<void> done = ok();
+    if (arriving.error) {
+        done = fail(*arriving.error);
+    } else if (offset && streamed != nullptr && streamed->stream == arriving.stream) {
+        done = co_await finish(ctx, *offset, arriving);
     }
+    arriving.write.reset();
+    turn_.release();
+    if (!offset) co_return std::unexpected(offset.error());
+    if (streamed == nullptr || streamed->stream != arriving.stream)
+        co_return bad_argument("data", "not a bytestring");
+    co_return answer(done, *offset, arriving.size);
+}
+
+rt::Task<Result<void>> BucketWriter::finish(const rt::Context& ctx, std::uint64_t offset,
+                                            Arriving& arriving) {
+    if (!arriving.write) {
+        arriving.write = CO_TRY(
+            co_await session_.engine.begin_write(ctx, key_, session_.id, offset, arriving.size));
+        ByteBuffer piece;
+        for (std::uint64_t at = 0; at < arriving.size; at += piece.size()) {
+            piece.resize(static_cast<std::size_t>(
+                std::min<std::uint64_t>(arriving.size - at, kReadPieceBytes)));
+            CO_TRY(co_await arriving.staging->read(ctx, at, piece));
+            CO_TRY(co_await arriving.write->append(ctx, piece));
+        }
+    }
+    CO_TRY(co_await arriving.write->finish(ctx));
+    co_return ok();
+}
+
+rt::Task<BucketWriter::Answer> BucketWriter::write(const rt::Context& ctx,
+                                                   StorageArguments arguments) {
     const auto offset = arguments.number(0, "offset");
     if (!offset) co_return std::unexpected(offset.error());
+    const pf::Value* data = arguments.find(1, "data");
     const auto bytes = data == nullptr ? std::nullopt : data->as_bytes();
     if (!bytes) co_return bad_argument("data", "not a bytestring");
     const auto turn = co_await turn_.acquire(ctx);
@@ -190,12 +198,10 @@ rt::Task<BucketReader::Answer> BucketReader::read(const rt::Context& ctx,
     if (!length) co_return std::unexpected(length.error());
     const std::uint64_t begin = std::min(*offset, reader_->length());
     const std::uint64_t size = std::min(*length, reader_->length() - begin);
-    AnswerRoom room(session_);
-    const auto taken = co_await room.take(ctx, size);
-    if (!taken) co_return std::unexpected(storage_failure(session_, taken.error()));
-    auto bytes = co_await read_extract(ctx, *reader_, {begin, size});
+    std::vector<storage::Extract> wanted{{reader_, {begin, size}}};
+    auto bytes = co_await answer_bytes(ctx, session_, std::move(wanted));
     if (!bytes) co_return std::unexpected(storage_failure(session_, bytes.error()));
-    co_return pf::Value::bytes(*std::move(bytes));
+    co_return std::move(bytes->front());
 }
 
 }  // namespace s4::gate

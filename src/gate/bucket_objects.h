@@ -18,7 +18,8 @@ class BucketWriter final : public wire::RemoteObject {
     proto::foolscap::ArgumentMode argument_mode(std::string_view method) const override;
     rt::Task<Answer> call(const rt::Context& ctx, std::string method,
                           proto::foolscap::Arguments arguments) override;
-    // The data of a large write goes to the engine as it comes.
+    // The data of a large write goes to the engine as it comes, or where its offset comes after it
+    // (keyword arguments are sent in the order of their names) to a staging area first.
     rt::Task<void> stream_began(const rt::Context& ctx,
                                 proto::foolscap::StreamBegan stream) override;
     rt::Task<void> stream_piece(const rt::Context& ctx, proto::foolscap::StreamId stream,
@@ -28,13 +29,19 @@ class BucketWriter final : public wire::RemoteObject {
   private:
     // A write whose data is arriving; it has the turn.
     struct Arriving {
-        std::unique_ptr<storage::UploadWrite> write;
-        std::uint64_t offset = 0;
+        proto::foolscap::StreamId stream;
+        std::uint64_t size = 0;
+        std::unique_ptr<storage::UploadWrite> write;  // at its offset
+        std::unique_ptr<storage::Staging> staging;    // while the offset is not known
         std::optional<Error> error;
     };
 
-    rt::Task<Answer> write(const rt::Context& ctx, StorageArguments arguments,
-                           std::optional<Arriving> arriving);
+    rt::Task<Result<void>> begin(const rt::Context& ctx, std::optional<std::uint64_t> offset,
+                                 Arriving& arriving);
+    rt::Task<Answer> write(const rt::Context& ctx, StorageArguments arguments);
+    rt::Task<Answer> write_arrived(const rt::Context& ctx, StorageArguments arguments,
+                                   Arriving arriving);
+    rt::Task<Result<void>> finish(const rt::Context& ctx, std::uint64_t offset, Arriving& arriving);
     rt::Task<Result<void>> write_small(const rt::Context& ctx, std::uint64_t offset,
                                        ByteView bytes);
     rt::Task<Answer> close(const rt::Context& ctx);
@@ -66,27 +73,6 @@ class BucketReader final : public wire::RemoteObject {
     StorageSession& session_;
     storage::StorageIndex index_;
     std::shared_ptr<storage::ShareReader> reader_;
-};
-
-// Reads a clipped range whole, within the session's room for answers.
-rt::Task<Result<ByteBuffer>> read_extract(const rt::Context& ctx, storage::ShareReader& reader,
-                                          storage::ByteRange range);
-
-// Room for an answer of so many bytes, waited for while the peer is slow to take earlier ones.
-class AnswerRoom {
-  public:
-    explicit AnswerRoom(StorageSession& session) : session_(session) {}
-    AnswerRoom(const AnswerRoom&) = delete;
-    AnswerRoom& operator=(const AnswerRoom&) = delete;
-    ~AnswerRoom() {
-        for (; units_ > 0; --units_) session_.answer_room.release();
-    }
-    // Errors: gate.answer_too_large.
-    rt::Task<Result<void>> take(const rt::Context& ctx, std::uint64_t bytes);
-
-  private:
-    StorageSession& session_;
-    std::size_t units_ = 0;
 };
 
 }  // namespace s4::gate

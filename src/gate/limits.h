@@ -28,11 +28,12 @@ inline constexpr std::size_t kReadPieceBytes = 256 * kKiB;
 // Answers up to here are put together and sent in one write.
 inline constexpr std::size_t kGatheredAnswerBytesMax = 64 * kKiB;
 
-// Answers that one Foolscap connection may be putting together at once: units, and the largest. A
-// peer that takes its answers slowly waits for room. The largest holds a whole SDMF share.
-inline constexpr std::uint64_t kAnswerUnitBytes = 1 * kMiB;
-inline constexpr std::size_t kAnswerUnitsMax = 8;
-inline constexpr std::uint64_t kAnswerBytesMax = 64 * kMiB;
+// Over Foolscap, answers whose bytes are longer than this in all are read while they are sent. Each
+// answer on its way costs one or two pieces of that length, and one connection has this many; the
+// others wait until the peer has
+// taken some.
+inline constexpr std::uint64_t kWholeAnswerBytesMax = kReadPieceBytes;
+inline constexpr std::size_t kAnswersUnderWayMax = 8;
 
 // Foolscap connections that have not yet named a tub of ours. Further ones are closed at once.
 inline constexpr std::size_t kFoolscapStrangersMax = 2048;

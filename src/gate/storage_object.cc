@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "gate/answer_bytes.h"
 #include "gate/bucket_objects.h"
 #include "gate/limits.h"
 
@@ -32,22 +33,17 @@ pf::Value share_set(const std::vector<storage::ShareNumber>& shares) {
 }
 
 // What the read vectors brought: a dictionary from share to list of byte strings.
-rt::Task<Result<pf::Value>> extracts_value(const rt::Context& ctx,
-                                           const std::vector<storage::ShareExtracts>& shares,
-                                           AnswerRoom& room) {
-    std::uint64_t total = 0;
-    for (const storage::ShareExtracts& share : shares)
-        for (const storage::Extract& item : share.items) total += item.range.size;
-    CO_TRY(co_await room.take(ctx, total));
+pf::Value extracts_value(const std::vector<storage::ShareExtracts>& shares,
+                         std::vector<pf::Value> strings) {
+    auto next = strings.begin();
     pf::Value::Entries entries;
     for (const storage::ShareExtracts& share : shares) {
-        pf::Value::Items items;
-        for (const storage::Extract& item : share.items)
-            items.push_back(
-                pf::Value::bytes(CO_TRY(co_await read_extract(ctx, *item.reader, item.range))));
-        entries.emplace_back(share_key(share.share), pf::Value::list(std::move(items)));
+        const auto end = next + static_cast<std::ptrdiff_t>(share.items.size());
+        entries.emplace_back(share_key(share.share),
+                             pf::Value::list({std::move_iterator(next), std::move_iterator(end)}));
+        next = end;
     }
-    co_return pf::Value::dict(std::move(entries));
+    return pf::Value::dict(std::move(entries));
 }
 
 }  // namespace
@@ -88,8 +84,7 @@ StorageSession::StorageSession(wire::FoolscapConnection& its_connection,
       tub_id(std::move(its_tub_id)),
       id(its_id),
       version(services.application_version),
-      answer_room(services.reactor, kAnswerUnitsMax),
-      answer_turn(services.reactor, 1) {}
+      answer_room(services.reactor, kAnswersUnderWayMax) {}
 
 StorageObject::StorageObject(wire::FoolscapConnection& connection, const FoolscapServices& services,
                              GridId grid, std::string tub_id, storage::ConnectionId id)
@@ -162,6 +157,11 @@ rt::Task<StorageObject::Answer> StorageObject::allocate_buckets(const rt::Contex
                                                         .size = *size});
     // What was begun for a connection that went meanwhile goes after it.
     if (session_.connection.closed()) session_.engine.connection_lost(session_.id);
+    if (!allocated && allocated.error().is("storage.wrong_kind"))
+        co_return std::unexpected(
+            pf::Failure::make("allmydata.storage.common.UnknownImmutableContainerVersionError",
+                              allocated.error().message(),
+                              {"allmydata.storage.common.UnknownContainerVersionError"}));
     if (!allocated) co_return std::unexpected(storage_failure(session_, allocated.error()));
     pf::Value::Entries writers;
     for (const storage::ShareNumber share : allocated->allocated) {
@@ -214,10 +214,17 @@ rt::Task<StorageObject::Answer> StorageObject::slot_readv(const rt::Context& ctx
     const auto read = co_await session_.engine.read_slot(ctx, session_.grid, *index,
                                                          *std::move(shares), *std::move(reads));
     if (!read) co_return std::unexpected(storage_failure(session_, read.error()));
-    AnswerRoom room(session_);
-    auto value = co_await extracts_value(ctx, *read, room);
-    if (!value) co_return std::unexpected(storage_failure(session_, value.error()));
-    co_return *std::move(value);
+    auto strings = co_await read_extracts(ctx, *read);
+    if (!strings) co_return std::unexpected(storage_failure(session_, strings.error()));
+    co_return extracts_value(*read, *std::move(strings));
+}
+
+rt::Task<Result<std::vector<pf::Value>>> StorageObject::read_extracts(
+    const rt::Context& ctx, const std::vector<storage::ShareExtracts>& shares) {
+    std::vector<storage::Extract> all;
+    for (const storage::ShareExtracts& share : shares)
+        all.insert(all.end(), share.items.begin(), share.items.end());
+    co_return co_await answer_bytes(ctx, session_, std::move(all));
 }
 
 rt::Task<void> StorageObject::stream_began(const rt::Context& ctx, pf::StreamBegan stream) {
@@ -291,10 +298,10 @@ rt::Task<StorageObject::Answer> StorageObject::read_test_write(const rt::Context
     const auto done =
         co_await session_.engine.read_test_write(ctx, session_.grid, std::move(request));
     if (!done) co_return std::unexpected(storage_failure(session_, done.error()));
-    AnswerRoom room(session_);
-    auto before = co_await extracts_value(ctx, done->before, room);
-    if (!before) co_return std::unexpected(storage_failure(session_, before.error()));
-    co_return pf::Value::tuple({pf::Value::boolean(done->success), *std::move(before)});
+    auto strings = co_await read_extracts(ctx, done->before);
+    if (!strings) co_return std::unexpected(storage_failure(session_, strings.error()));
+    co_return pf::Value::tuple(
+        {pf::Value::boolean(done->success), extracts_value(done->before, *std::move(strings))});
 }
 
 rt::Task<StorageObject::Answer> StorageObject::advise_corrupt_share(const rt::Context& ctx,

@@ -32,11 +32,8 @@ struct StorageSession {
     GridId grid;
     std::string tub_id;
     storage::ConnectionId id;
-    std::string version;  // what get_version tells
-    // Room for answers being put together, in units of kAnswerUnitBytes. Who needs several takes
-    // them in his turn, so that no two wait for each other.
-    rt::Semaphore answer_room;
-    rt::Semaphore answer_turn;
+    std::string version;        // what get_version tells
+    rt::Semaphore answer_room;  // of kAnswersUnderWayMax; see AnswerRoom
 };
 
 class StorageObject final : public wire::RemoteObject {
@@ -71,6 +68,8 @@ class StorageObject final : public wire::RemoteObject {
     rt::Task<Answer> read_test_write(const rt::Context& ctx, StorageArguments arguments,
                                      Incoming incoming);
     rt::Task<Answer> advise_corrupt_share(const rt::Context& ctx, StorageArguments arguments);
+    rt::Task<Result<std::vector<proto::foolscap::Value>>> read_extracts(
+        const rt::Context& ctx, const std::vector<storage::ShareExtracts>& shares);
     rt::Task<Result<void>> stage(const rt::Context& ctx, const SlotWrites& writes,
                                  Incoming& incoming, storage::TestWriteRequest& into);
 

@@ -68,6 +68,7 @@ Value read_results(std::initializer_list<std::string_view> strings) {
 class StorageObjectTest : public testing::Test {
   public:
     StorageObjectTest() {
+        client_limits_.broker.message_bytes_max = 64 * kMiB;
         char pattern[] = "/tmp/s4-storage-object-XXXXXX";
         folder_ = ::mkdtemp(pattern);
         std::vector<sql::Migration> all;
@@ -130,8 +131,8 @@ class StorageObjectTest : public testing::Test {
     }
     rt::Task<void> connect() {
         if (client_ != nullptr) co_await client_->close();
-        auto connected =
-            co_await wire::FoolscapClient::connect(ctx_, rt_, security_, tub_, furl_, {});
+        auto connected = co_await wire::FoolscapClient::connect(ctx_, rt_, security_, tub_, furl_,
+                                                                client_limits_);
         CHECK(connected, connected.error().to_string());
         client_ = *std::move(connected);
         server_ = (co_await client_->connection().get_reference(ctx_, furl_.name)).value();
@@ -181,7 +182,13 @@ class StorageObjectTest : public testing::Test {
     rt::Task<void> slots();
     rt::Task<void> large_slots();
     rt::Task<void> bad_arguments();
+    rt::Task<void> upload(char index, const std::string& bytes);
+    rt::Task<void> large_reads();
+    rt::Task<void> keyword_writes();
+    rt::Task<Value> write_named(pf::RemoteReference to, pf::Arguments arguments);
+    rt::Task<void> wrong_writes();
 
+    wire::FoolscapLimits client_limits_;
     std::string folder_;
     rt::asio::Backend backend_{1};
     rt::Runtime& rt_ = backend_.runtime();
@@ -280,6 +287,99 @@ rt::Task<void> StorageObjectTest::streams() {
 }
 TEST_F(StorageObjectTest, LargeWritesStreamAndKeepTheirOrder) {
     run(&StorageObjectTest::streams);
+}
+
+std::string pattern(std::size_t size) {
+    std::string out(size, ' ');
+    for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<char>(i * 131 + i / 251);
+    return out;
+}
+
+rt::Task<void> StorageObjectTest::upload(char index, const std::string& bytes) {
+    const auto to = co_await writer(index, static_cast<std::int64_t>(bytes.size()));
+    EXPECT_TRUE((co_await write(to, 0, bytes)).is_none());
+    EXPECT_TRUE((co_await call_on(to, "close", {})).is_none());
+}
+
+rt::Task<void> StorageObjectTest::large_reads() {
+    const std::string whole = pattern(12 * kMiB + 77);
+    co_await upload('l', whole);
+    const auto from = co_await reader('l');
+    struct Body {
+        static rt::Task<void> read(StorageObjectTest& self, pf::RemoteReference from,
+                                   std::string_view whole, std::uint64_t at, std::uint64_t size) {
+            std::vector<Value> range{Value::unsigned_integer(at), Value::unsigned_integer(size)};
+            const Value got = co_await self.call_on(from, "read", std::move(range));
+            EXPECT_TRUE(got.as_bytes() && equal(*got.as_bytes(), as_bytes(whole.substr(at, size))))
+                << at << " " << size;
+        }
+    };
+    // At the limit up to which an answer is read whole, and one past it.
+    co_await Body::read(*this, from, whole, 5, kWholeAnswerBytesMax);
+    co_await Body::read(*this, from, whole, 5, kWholeAnswerBytesMax + 1);
+    co_await Body::read(*this, from, whole, 1, 1ull << 40);
+    // More of them at once than have room.
+    rt::Scope scope(ctx_);
+    for (std::uint64_t i = 0; i < 3 * kAnswersUnderWayMax; ++i)
+        scope.spawn(Body::read(*this, from, whole, i * 400'000, 300'000 * (i % 4)));
+    co_await scope.join();
+}
+TEST_F(StorageObjectTest, LargeReadsAreReadWhileTheyAreSent) {
+    run(&StorageObjectTest::large_reads);
+}
+
+rt::Task<Value> StorageObjectTest::write_named(pf::RemoteReference to, pf::Arguments arguments) {
+    auto outcome = co_await client_->connection().call(ctx_, to, "write", std::move(arguments));
+    EXPECT_TRUE(outcome);
+    if (const auto* failure = std::get_if<Failure>(&*outcome)) co_return *failure;
+    co_return std::get<Value>(*outcome);
+}
+
+rt::Task<void> StorageObjectTest::keyword_writes() {
+    const std::string whole = pattern(3 * kMiB);
+    const auto part = [&](std::size_t at) { return Value::bytes(whole.substr(at, kMiB)); };
+    const auto to = co_await writer('k', 3 * kMiB);
+    const auto at = [](std::size_t n) { return Value::unsigned_integer(n); };
+    // In the order of their names, as the reference sends them; in the other; and half and half.
+    pf::Arguments data_first{.positional = {},
+                             .keyword = {{"data", part(kMiB)}, {"offset", at(kMiB)}}};
+    EXPECT_TRUE((co_await write_named(to, data_first)).is_none());
+    pf::Arguments offset_first{.positional = {}, .keyword = {{"offset", at(0)}, {"data", part(0)}}};
+    EXPECT_TRUE((co_await write_named(to, offset_first)).is_none());
+    pf::Arguments mixed{.positional = {at(2 * kMiB)}, .keyword = {{"data", part(2 * kMiB)}}};
+    EXPECT_TRUE((co_await write_named(to, mixed)).is_none());
+    EXPECT_TRUE((co_await call_on(to, "close", {})).is_none());
+    const auto from = co_await reader('k');
+    std::vector<Value> all{Value::integer(0), Value::integer(4 * kMiB)};
+    EXPECT_EQ(co_await call_on(from, "read", all), Value::bytes(whole));
+}
+TEST_F(StorageObjectTest, LargeWritesMayNameTheirArguments) {
+    run(&StorageObjectTest::keyword_writes);
+}
+
+rt::Task<void> StorageObjectTest::wrong_writes() {
+    const Value large = Value::bytes(std::string(100'000, 'w'));
+    const auto to = co_await writer('w', 100'000);
+    pf::Arguments too_long{.positional = {},
+                           .keyword = {{"data", Value::bytes(std::string(100'001, 'w'))},
+                                       {"offset", Value::integer(0)}}};
+    expect_failure(co_await write_named(to, too_long), "allmydata.interfaces.DataTooLargeError",
+                   "(100000, 0, 100001)");
+    pf::Arguments past_end{.positional = {},
+                           .keyword = {{"data", large}, {"offset", Value::integer(1)}}};
+    expect_failure(co_await write_named(to, past_end), "allmydata.interfaces.DataTooLargeError",
+                   "(100000, 1, 100000)");
+    pf::Arguments nowhere{.positional = {}, .keyword = {{"data", large}}};
+    expect_failure(co_await write_named(to, nowhere), "foolscap.tokens.Violation", "offset");
+    pf::Arguments two{.positional = {Value::integer(0), large, large}, .keyword = {}};
+    expect_failure(co_await write_named(to, two), "builtins.ValueError", "one string");
+    pf::Arguments elsewhere{.positional = {large, Value::bytes("x")}, .keyword = {}};
+    expect_failure(co_await write_named(to, elsewhere), "foolscap.tokens.Violation", "offset");
+    EXPECT_TRUE((co_await write(to, 0, std::string(100'000, 'w'))).is_none());
+    EXPECT_TRUE((co_await call_on(to, "close", {})).is_none());
+}
+TEST_F(StorageObjectTest, ALargeWriteThatDoesNotFitLeavesTheWriterUsable) {
+    run(&StorageObjectTest::wrong_writes);
 }
 
 rt::Task<void> StorageObjectTest::loses() {

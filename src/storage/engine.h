@@ -104,6 +104,9 @@ class Staging {
   public:
     virtual ~Staging() = default;
     virtual rt::Task<Result<void>> append(const rt::Context& ctx, ByteView bytes) = 0;
+    // [offset, offset + into.size()), which was appended.
+    virtual rt::Task<Result<void>> read(const rt::Context& ctx, std::uint64_t offset,
+                                        MutByteView into) = 0;
     virtual std::uint64_t size() const = 0;
 };
 

@@ -19,8 +19,8 @@ class MemoryThenFile final : public Staging {
     std::optional<ByteView> in_memory() const {
         return draft_ ? std::nullopt : std::optional<ByteView>(memory_);
     }
-    // [offset, offset + into.size()), which was appended.
-    rt::Task<Result<void>> read(const rt::Context& ctx, std::uint64_t offset, MutByteView into);
+    rt::Task<Result<void>> read(const rt::Context& ctx, std::uint64_t offset,
+                                MutByteView into) override;
 
   private:
     rt::Task<Result<void>> flush(const rt::Context& ctx);

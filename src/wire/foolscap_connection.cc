@@ -103,7 +103,7 @@ void FoolscapConnection::finish() {
 }
 
 rt::Task<void> FoolscapConnection::finish_calls(const rt::Context& ctx) {
-    while (!lost_ && broker_.calls_in_flight() > 0) {
+    while (!lost_ && (broker_.calls_in_flight() > 0 || unsent_answer_bytes_ > 0)) {
         room_.clear();
         if (!co_await room_.wait(ctx)) co_return;
     }
@@ -185,25 +185,24 @@ rt::Task<Result<void>> FoolscapConnection::answers_taken(const rt::Context& ctx)
 
 // Something was put into the output, or a call has ended.
 void FoolscapConnection::progress() {
-    if (broker_.output_size() > 0) output_ready_.set();
+    if (broker_.output_size() > 0 || broker_.next_supply() != nullptr) output_ready_.set();
     room_.set();
 }
 
 rt::Task<void> FoolscapConnection::write_loop(rt::Context ctx) {
     while (true) {
         const ByteBuffer bytes = broker_.take_output();
-        if (bytes.empty()) {
+        if (bytes.empty() && broker_.next_supply() == nullptr) {
             if (ending_ && lost_) break;
             output_ready_.clear();
             if (!co_await output_ready_.wait(ctx)) break;
             continue;
         }
-        writing_bytes_ = bytes.size();
-        const auto written = co_await write_out(ctx, bytes);
+        const auto written = co_await write_next(ctx, bytes);
         writing_bytes_ = 0;
         room_.set();
         if (written) continue;
-        if (!lost_) close("its peer takes nothing: " + written.error().to_string());
+        if (!lost_) close("what it is sent broke off: " + written.error().to_string());
         written_.set();
         co_return;
     }
@@ -211,14 +210,35 @@ rt::Task<void> FoolscapConnection::write_loop(rt::Context ctx) {
     written_.set();
 }
 
+rt::Task<Result<void>> FoolscapConnection::write_next(const rt::Context& ctx, ByteView bytes) {
+    if (!bytes.empty()) co_return co_await write_out(ctx, bytes);
+    CO_TRY(co_await write_supply(ctx, *broker_.next_supply()));
+    broker_.supply_sent();
+    co_return ok();
+}
+
+rt::Task<Result<void>> FoolscapConnection::write_supply(const rt::Context& ctx,
+                                                        pf::SuppliedBytes from) {
+    auto* supply = dynamic_cast<ByteSupply*>(from.supply.get());
+    CHECK(supply != nullptr, "what is supplied to a pump is a ByteSupply");
+    while (from.size > 0) {
+        const ByteView piece = CO_TRY(co_await supply->next(ctx));
+        CHECK(!piece.empty() && piece.size() <= from.size, "a supply has the length that it said");
+        from.size -= piece.size();
+        CO_TRY(co_await write_out(ctx, piece));
+    }
+    co_return ok();
+}
+
 rt::Task<Result<void>> FoolscapConnection::write_out(const rt::Context& ctx, ByteView bytes) {
+    writing_bytes_ = bytes.size();
     while (!bytes.empty()) {
         const ByteView piece = bytes.first(std::min(bytes.size(), kFoolscapPieceBytesMax));
         bytes = bytes.subspan(piece.size());
         CO_TRY(
             co_await stream_->write_all(ctx.until(reactor_.now() + limits_.write_time_max), piece));
         writing_bytes_ = bytes.size();
-        unsent_answer_bytes_ -= std::min(unsent_answer_bytes_, piece.size());
+        unsent_answer_bytes_ -= std::min<std::uint64_t>(unsent_answer_bytes_, piece.size());
         room_.set();
     }
     co_return ok();
@@ -285,14 +305,14 @@ rt::Task<void> FoolscapConnection::run_call(rt::Context ctx, pf::IncomingCall ca
 }
 
 void FoolscapConnection::answer(const pf::IncomingCall& call, const RemoteObject::Answer& answer) {
-    const std::size_t before = broker_.output_size();
+    const std::uint64_t before = broker_.output_size() + broker_.supplied_bytes();
     if (answer) {
         broker_.answer(call.call, *answer);
         drop_unsent(*answer);
     } else {
         broker_.fail(call.call, answer.error());
     }
-    unsent_answer_bytes_ += broker_.output_size() - before;
+    unsent_answer_bytes_ += broker_.output_size() + broker_.supplied_bytes() - before;
 }
 
 void FoolscapConnection::on_name(const pf::NameLookup& lookup) {

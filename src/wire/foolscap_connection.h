@@ -102,6 +102,9 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
     rt::Task<Result<void>> take(const rt::Context& ctx, ByteView bytes);
     rt::Task<Result<void>> wait_for_room(const rt::Context& ctx);
     rt::Task<void> write_loop(rt::Context ctx);
+    rt::Task<Result<void>> write_next(const rt::Context& ctx, ByteView bytes);
+    rt::Task<Result<void>> write_supply(const rt::Context& ctx,
+                                        proto::foolscap::SuppliedBytes from);
     rt::Task<Result<void>> write_out(const rt::Context& ctx, ByteView bytes);
     rt::Task<void> keepalive_loop(rt::Context ctx);
     rt::Task<Result<void>> handle(const rt::Context& ctx, proto::foolscap::BrokerEvent event);
@@ -124,9 +127,9 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
     FoolscapLimits limits_;
     std::unique_ptr<rt::Stream> stream_;
     ByteBuffer already_read_;
-    proto::foolscap::Broker broker_;
 
     std::map<proto::foolscap::ObjectId, Entry> objects_;
+    proto::foolscap::Broker broker_;  // after the objects, that supply what it still has to send
     std::map<std::string, proto::foolscap::ObjectId, std::less<>> names_;
     std::int64_t next_object_ = 1;
     std::unordered_map<proto::foolscap::RequestId, Pending*> pending_;
@@ -138,7 +141,7 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
     rt::Event written_;      // set once the writer has ended
     rt::Semaphore calling_;  // the turn of the call that waits for room
     std::size_t writing_bytes_ = 0;
-    std::size_t unsent_answer_bytes_ = 0;
+    std::uint64_t unsent_answer_bytes_ = 0;  // with those that are yet to be supplied
     Instant last_received_;
     bool waiting_for_room_ = false;
     rt::CancelSource stop_reading_;

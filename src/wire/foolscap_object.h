@@ -26,6 +26,16 @@ namespace s4::wire {
 
 class FoolscapConnection;
 
+// The bytes of a large byte string in an answer (proto::foolscap::SuppliedBytes), asked for while
+// the peer takes them. Lives until the last one is sent or the connection has ended, longer than
+// the call, and perhaps than the object, that made it.
+class ByteSupply : public proto::foolscap::Supply {
+  public:
+    // The next piece, never empty; the view lives until the next call. A failure ends the
+    // connection, since the length was promised.
+    virtual rt::Task<Result<ByteView>> next(const rt::Context& ctx) = 0;
+};
+
 class RemoteObject {
   public:
     // What a call ends with: the answer's value, or what the caller is told went wrong.

@@ -26,6 +26,8 @@ struct Record {
     int lost = 0;
     int writers_gone = 0;
     std::uint64_t streamed = 0;
+    std::uint64_t supplied = 0;
+    int supplies = 0;  // that are there
     std::vector<std::string> order;
 };
 
@@ -52,6 +54,30 @@ class Writer final : public RemoteObject {
     Record& record_;
 };
 
+// Gives so many bytes in pieces, and keeps count.
+class CountingSupply final : public ByteSupply {
+  public:
+    CountingSupply(Record& record, std::uint64_t fails_after)
+        : record_(record), fails_after_(fails_after) {
+        ++record_.supplies;
+    }
+    ~CountingSupply() override { --record_.supplies; }
+    static constexpr std::size_t kPieceBytes = 100'000;
+
+    rt::Task<Result<ByteView>> next(const rt::Context&) override {
+        if (given_ >= fails_after_) co_return fail(ErrorKind::io, "test.broken", "broken");
+        given_ += kPieceBytes;
+        record_.supplied += kPieceBytes;
+        co_return piece_;
+    }
+
+  private:
+    Record& record_;
+    std::uint64_t fails_after_;
+    std::uint64_t given_ = 0;
+    const ByteBuffer piece_ = ByteBuffer(kPieceBytes, 's');
+};
+
 class Service final : public RemoteObject {
   public:
     Service(FoolscapConnection& connection, Record& record)
@@ -66,6 +92,13 @@ class Service final : public RemoteObject {
                           Arguments arguments) override {
         record_.order.push_back(method);
         if (method == "echo") co_return Value::tuple(arguments.positional);
+        if (method == "read") {
+            const auto pieces = *arguments.positional.at(0).as_u64();
+            const auto whole = *arguments.positional.at(1).as_u64();
+            co_return pf::SuppliedBytes{
+                std::make_shared<CountingSupply>(record_, whole * CountingSupply::kPieceBytes),
+                pieces * CountingSupply::kPieceBytes};
+        }
         if (method == "make") co_return connection_.add(std::make_unique<Writer>(record_));
         if (method == "wait a little") {
             (void)co_await rt::sleep(connection_.reactor(), ctx, std::chrono::milliseconds(5));
@@ -80,6 +113,12 @@ class Service final : public RemoteObject {
                                                     "greet", {});
             if (!answer) co_return std::unexpected(Failure::make("test.Lost", "lost"));
             co_return std::get<Value>(*std::move(answer));
+        }
+        if (method == "push") {
+            Arguments large{.positional = {Value::bytes(std::string(50'000, 'p'))}, .keyword = {}};
+            (void)co_await connection_.call(ctx, *arguments.positional.at(0).as_remote(), "take",
+                                            std::move(large));
+            co_return Value::none();
         }
         if (method == "tell") {
             const ByteBuffer news = pf::prepare_arguments(
@@ -230,6 +269,12 @@ class Foolscap : public testing::TestWithParam<Shape>, private FoolscapHost {
     rt::Task<void> fails();
     rt::Task<void> streams();
     rt::Task<void> drops_objects();
+    rt::Task<void> supplies();
+    rt::Task<void> breaks_off();
+    rt::Task<void> lags();
+    rt::Task<void> leaves();
+    rt::Task<void> read_one(std::int64_t pieces, std::optional<std::size_t>& size);
+    rt::Task<void> until_supplied(std::uint64_t bytes);
     rt::Task<void> calls_back();
     rt::Task<void> tells();
     rt::Task<void> cancels();
@@ -307,6 +352,115 @@ rt::Task<void> Foolscap::streams() {
 }
 TEST_P(Foolscap, StreamsWhatIsLargerThanAnyLimit) {
     run(&Foolscap::streams);
+}
+
+// ---- answers whose bytes are supplied while they are sent
+
+rt::Task<void> Foolscap::read_one(std::int64_t pieces, std::optional<std::size_t>& size) {
+    const auto answer = co_await call("read", {Value::integer(pieces), Value::integer(pieces)});
+    if (answer) size = value(answer).as_bytes()->size();
+}
+
+rt::Task<void> Foolscap::supplies() {
+    constexpr std::size_t kPiece = CountingSupply::kPieceBytes;
+    std::optional<std::size_t> large;
+    co_await read_one(300, large);
+    EXPECT_EQ(large, 300 * kPiece);
+    rt::Scope scope(ctx_);
+    std::array<std::optional<std::size_t>, 20> sizes;
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+        scope.spawn(read_one(static_cast<std::int64_t>(1 + i % 7), sizes[i]));
+    co_await scope.join();
+    for (std::size_t i = 0; i < sizes.size(); ++i) EXPECT_EQ(sizes[i], (1 + i % 7) * kPiece);
+    EXPECT_EQ(value(co_await call("echo")), Value::tuple({}));
+    EXPECT_EQ(record_.supplies, 0);
+}
+TEST_P(Foolscap, LargeAnswersAreSuppliedWhileTheyAreSent) {
+    client_limits_.broker.message_bytes_max = 64 * kMiB;
+    run(&Foolscap::supplies);
+}
+
+rt::Task<void> Foolscap::breaks_off() {
+    const auto answer = co_await call("read", {Value::integer(5), Value::integer(2)});
+    EXPECT_FALSE(answer);
+    EXPECT_EQ(answer.error().kind(), ErrorKind::closed);
+}
+TEST_P(Foolscap, AnAnswerThatBreaksOffEndsTheConnection) {
+    run(&Foolscap::breaks_off);
+}
+
+// Keeps its connection from reading until it is told to go on.
+class Stubborn final : public RemoteObject {
+  public:
+    explicit Stubborn(rt::Event& go_on) : go_on_(go_on) {}
+    std::string interface_name() const override { return ""; }
+    pf::ArgumentMode argument_mode(std::string_view) const override {
+        return pf::ArgumentMode::streamed;
+    }
+    rt::Task<Answer> call(const rt::Context&, std::string, Arguments) override {
+        co_return Value::none();
+    }
+    rt::Task<void> stream_began(const rt::Context& ctx, pf::StreamBegan) override {
+        (void)co_await go_on_.wait(ctx);
+    }
+    rt::Task<void> stream_piece(const rt::Context&, pf::StreamId, ByteView) override { co_return; }
+
+  private:
+    rt::Event& go_on_;
+};
+
+rt::Task<void> Foolscap::until_supplied(std::uint64_t bytes) {
+    while (record_.supplied < bytes)
+        (void)co_await rt::sleep(rt_.reactor, ctx_, std::chrono::milliseconds(1));
+}
+
+rt::Task<void> Foolscap::lags() {
+    rt::Event go_on(rt_.reactor);
+    const Value mine = client_->connection().add(std::make_unique<Stubborn>(go_on));
+    rt::Scope scope(ctx_);
+    struct Body {
+        static rt::Task<void> push(Foolscap& self, Value to) {
+            (void)co_await self.call("push", {to});
+        }
+    };
+    scope.spawn(Body::push(*this, mine));
+    std::optional<std::size_t> size;
+    scope.spawn(read_one(600, size));
+    co_await until_supplied(CountingSupply::kPieceBytes);
+    EXPECT_LE(server_->find(pf::ConnectionId{1})->unsent_bytes(), kFoolscapPieceBytesMax)
+        << "what the peer does not take is not read";
+    EXPECT_LT(record_.supplied, 600 * CountingSupply::kPieceBytes);
+    go_on.set();
+    co_await scope.join();
+    EXPECT_EQ(size, 600 * CountingSupply::kPieceBytes);
+}
+TEST_P(Foolscap, ASlowReadersAnswersAreNotHeld) {
+    client_limits_.broker.message_bytes_max = 64 * kMiB;
+    run(&Foolscap::lags);
+}
+
+rt::Task<void> Foolscap::leaves() {
+    rt::Event go_on(rt_.reactor);
+    const Value mine = client_->connection().add(std::make_unique<Stubborn>(go_on));
+    rt::Scope scope(ctx_);
+    struct Body {
+        static rt::Task<void> push(Foolscap& self, Value to) {
+            (void)co_await self.call("push", {to});
+        }
+    };
+    scope.spawn(Body::push(*this, mine));
+    std::optional<std::size_t> size;
+    for (int i = 0; i < 4; ++i) scope.spawn(read_one(600, size));
+    co_await until_supplied(CountingSupply::kPieceBytes);
+    client_->connection().close("it left");
+    co_await scope.join();
+    EXPECT_FALSE(size);
+    while (server_->connections() > 0)
+        (void)co_await rt::sleep(rt_.reactor, ctx_, std::chrono::milliseconds(1));
+    EXPECT_EQ(record_.supplies, 0);
+}
+TEST_P(Foolscap, APeerThatLeavesInTheMiddleOfAnAnswerLeavesNothing) {
+    run(&Foolscap::leaves);
 }
 
 rt::Task<void> Foolscap::drops_objects() {

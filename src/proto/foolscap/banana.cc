@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 #include "proto/foolscap/vocabulary.h"
@@ -201,6 +202,41 @@ void Encoder::string(ByteView bytes) {
     if (bytes.empty()) out_.push_back(0);
     token(bytes.size(), TokenType::string);
     append(out_, bytes);
+}
+
+void Encoder::string(SuppliedBytes bytes) {
+    CHECK(numbered_ && bytes.supply && bytes.size > 0,
+          "supplied are the bytes of one connection's answers");
+    token(bytes.size, TokenType::string);
+    gap_bytes_ += bytes.size;
+    gaps_.push_back({out_.size(), std::move(bytes)});
+}
+
+ByteBuffer Encoder::take(std::size_t max) {
+    const std::size_t end = gaps_.empty() ? out_.size() : gaps_.front().at;
+    const std::size_t n = std::min(max, end - taken_);
+    if (taken_ == 0 && n == out_.size() && gaps_.empty()) return std::exchange(out_, {});
+    const auto from = out_.begin() + static_cast<std::ptrdiff_t>(taken_);
+    ByteBuffer now(from, from + static_cast<std::ptrdiff_t>(n));
+    taken_ += n;
+    // What was taken goes when it is the larger part, so that each byte moves once.
+    if (taken_ > out_.size() - taken_) {
+        out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(taken_));
+        for (Gap& gap : gaps_) gap.at -= taken_;
+        taken_ = 0;
+    }
+    return now;
+}
+
+const SuppliedBytes* Encoder::gap() const {
+    if (gaps_.empty() || gaps_.front().at != taken_) return nullptr;
+    return &gaps_.front().bytes;
+}
+
+void Encoder::close_gap() {
+    CHECK(gap() != nullptr, "the gap that is closed is the next");
+    gap_bytes_ -= gaps_.front().bytes.size;
+    gaps_.pop_front();
 }
 
 void Encoder::open(std::string_view opentype) {

@@ -9,6 +9,8 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -88,7 +90,21 @@ struct BigInteger {
     friend bool operator==(const BigInteger&, const BigInteger&) = default;
 };
 
-// Appends tokens to a buffer and numbers the OPENs. A close must match an open.
+// Bytes that whoever made it supplies while they are sent. What a supply is, the pump knows that
+// sends it; here it is only kept.
+class Supply {
+  public:
+    virtual ~Supply() = default;
+};
+// A byte string to be sent of which only the length is known yet.
+struct SuppliedBytes {
+    std::shared_ptr<Supply> supply;
+    std::uint64_t size = 0;  // above 0
+    friend bool operator==(const SuppliedBytes&, const SuppliedBytes&) = default;
+};
+
+// Appends tokens to a buffer and numbers the OPENs. A close must match an open. Where a supplied
+// byte string stands, the buffer has a gap: take() ends there, and goes on when the gap was closed.
 class Encoder {
   public:
     explicit Encoder(int vocabulary_table) : vocabulary_table_(vocabulary_table) {}
@@ -105,6 +121,7 @@ class Encoder {
     // As VOCAB if the word is in the table.
     void string(ByteView bytes);
     void string(std::string_view text) { string(as_bytes(text)); }
+    void string(SuppliedBytes bytes);  // never as VOCAB
     void open(std::string_view opentype);
     void close();
     void error(std::string_view text);  // shortened to the protocol's limit
@@ -113,16 +130,33 @@ class Encoder {
     // Whole sequences that an encoder for_any_connection() made.
     void prepared(ByteView sequences) { append(out_, sequences); }
 
-    std::size_t size() const { return out_.size(); }
+    // What was written and not taken, without gaps.
+    std::size_t size() const { return out_.size() - taken_; }
+    // For encoders that write one piece: all of it.
     ByteBuffer& out() { return out_; }
 
+    // Up to `max` bytes, and not beyond the first gap.
+    ByteBuffer take(std::size_t max);
+    // The first gap, once all before it was taken; null if there is none.
+    const SuppliedBytes* gap() const;
+    void close_gap();
+    std::uint64_t gap_bytes() const { return gap_bytes_; }  // of all gaps
+
   private:
+    struct Gap {
+        std::size_t at = 0;  // in out_
+        SuppliedBytes bytes;
+    };
+
     void token(std::uint64_t header, TokenType type);
     void long_integer(bool negative, ByteView magnitude);
 
     int vocabulary_table_;
     bool numbered_ = true;
     ByteBuffer out_;
+    std::size_t taken_ = 0;  // of out_
+    std::deque<Gap> gaps_;
+    std::uint64_t gap_bytes_ = 0;
     std::uint64_t next_open_ = 0;
     std::vector<std::uint64_t> opened_;
 };

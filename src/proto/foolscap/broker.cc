@@ -292,16 +292,9 @@ void Broker::give_up(std::string_view why) {
 }
 
 ByteBuffer Broker::take_output() {
-    ByteBuffer& out = encoder_.out();
-    if (!config_.peer_speaks_first || peer_spoke_) return std::exchange(out, {});
-    const std::size_t room = kUnprovokedBytesMax - unprovoked_bytes_;
-    if (out.size() <= room) {
-        unprovoked_bytes_ += out.size();
-        return std::exchange(out, {});
-    }
-    unprovoked_bytes_ += room;
-    ByteBuffer now(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(room));
-    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(room));
+    if (!config_.peer_speaks_first || peer_spoke_) return encoder_.take(SIZE_MAX);
+    ByteBuffer now = encoder_.take(kUnprovokedBytesMax - unprovoked_bytes_);
+    unprovoked_bytes_ += now.size();
     return now;
 }
 

@@ -121,7 +121,12 @@ class Broker final : private MessageHost, private Exporter {
 
     // The bytes to send now. As master this is little until the peer has spoken.
     ByteBuffer take_output();
-    std::size_t output_size() const { return encoder_.size(); }
+    std::size_t output_size() const { return encoder_.size(); }  // what is held of them
+    // When take_output() gives nothing: the byte string whose bytes the host sends next, all of
+    // them, before it goes on with supply_sent(). Null if there is none.
+    const SuppliedBytes* next_supply() const { return encoder_.gap(); }
+    void supply_sent() { encoder_.close_gap(); }
+    std::uint64_t supplied_bytes() const { return encoder_.gap_bytes(); }  // still to be sent
 
     // The connection is gone: what fails and what is released by it. The broker is of no use after.
     struct Lost {

@@ -82,6 +82,11 @@ class Host {
         for (const auto& [name, value] : call.arguments.keyword) release(value);
         if (call.method.starts_with('f'))
             return broker_.fail(call.call, Failure::make("a.B", call.method));
+        if (call.method.starts_with('s'))
+            return broker_.answer(
+                call.call,
+                Value::list({SuppliedBytes{supply_, call.method.size()}, Value::text(call.method),
+                             SuppliedBytes{supply_, 1 + call.method.size() % 3}}));
         broker_.answer(call.call, Value::list({Referenceable{ObjectId{next_object_++}, ""}}));
     }
     void release(const Value& value) {
@@ -95,10 +100,25 @@ class Host {
             }
         }
     }
-    // Everything sent is tokens.
+    // Everything sent is tokens, with what is supplied in its place.
     void check_output() {
-        const ByteBuffer out = broker_.take_output();
-        ByteView bytes = out;
+        while (true) {
+            const ByteBuffer out = broker_.take_output();
+            const SuppliedBytes* next = broker_.next_supply();
+            CHECK(out.empty() || broker_.output_size() == 0 || next != nullptr,
+                  "output ends at its end or at what is supplied");
+            if (!out.empty()) {
+                check_tokens(out);
+            } else if (next != nullptr) {
+                check_tokens(ByteBuffer(next->size, 0xff));
+                broker_.supply_sent();
+            } else {
+                CHECK(broker_.supplied_bytes() == 0, "nothing is left behind");
+                return;
+            }
+        }
+    }
+    void check_tokens(ByteView bytes) {
         while (true) {
             const auto token = decoder_.next(bytes);
             CHECK(token, "what a broker sends can be decoded");
@@ -111,6 +131,7 @@ class Host {
     Decoder decoder_;
     std::vector<IncomingCall> waiting_;
     std::int64_t next_object_ = 2;
+    const std::shared_ptr<Supply> supply_ = std::make_shared<Supply>();
 };
 
 }  // namespace

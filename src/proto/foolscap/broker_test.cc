@@ -251,7 +251,7 @@ TEST_F(Connected, LargeStringsOfAStreamingMethodArePassedOnPieceByPiece) {
     EXPECT_EQ(server.began_streams[0].size, data.size());
     EXPECT_EQ(server.began_streams[0].object, kService.object);
     EXPECT_EQ(server.began_streams[0].method, "write");
-    EXPECT_THAT(server.began_streams[0].preceding, ElementsAre(Value::integer(36)));
+    EXPECT_THAT(server.began_streams[0].preceding.positional, ElementsAre(Value::integer(36)));
     EXPECT_EQ(server.streams[0], data);
     EXPECT_EQ(*streamed.arguments.positional[1].as_streamed(),
               (StreamedBytes{server.began_streams[0].stream, data.size()}));
@@ -311,6 +311,105 @@ TEST_F(Connected, AMillionNestedListsCostNothing) {
     call("fine");
     talk(client, server);
     EXPECT_EQ(server.take<IncomingCall>().method, "fine");
+}
+
+// ---- supplied bytes
+
+class NotedSupply final : public Supply {
+  public:
+    explicit NotedSupply(int& alive) : alive_(alive) { ++alive_; }
+    ~NotedSupply() override { --alive_; }
+
+  private:
+    int& alive_;
+};
+
+class Supplying : public Connected {
+  protected:
+    Value supplied(std::uint64_t size) {
+        return SuppliedBytes{std::make_shared<NotedSupply>(alive), size};
+    }
+    // What the server sends, with 'x' for what is supplied, up to its next silence.
+    void send_all() {
+        while (true) {
+            const ByteBuffer bytes = server.broker.take_output();
+            if (!bytes.empty()) {
+                ASSERT_TRUE(client.give(bytes)) << client.error;
+                continue;
+            }
+            const SuppliedBytes* next = server.broker.next_supply();
+            if (next == nullptr) return;
+            ASSERT_TRUE(client.give(ByteBuffer(next->size, 'x'))) << client.error;
+            server.broker.supply_sent();
+        }
+    }
+    Value answered() { return std::get<Value>(client.take<Answered>().outcome); }
+
+    int alive = 0;
+};
+
+TEST_F(Supplying, AnAnswersBytesAreSentByTheHostInTheirPlace) {
+    call("read");
+    call("other");
+    talk(client, server);
+    const auto read = server.take<IncomingCall>();
+    const auto other = server.take<IncomingCall>();
+    server.broker.answer(read.call, Value::list({supplied(1000), Value::integer(5), supplied(1)}));
+    server.broker.answer(other.call, Value::bytes("behind it"));
+    EXPECT_EQ(server.broker.supplied_bytes(), 1001u);
+    EXPECT_LT(server.broker.output_size(), 200u);
+
+    EXPECT_EQ(server.broker.next_supply(), nullptr) << "what stands before it comes first";
+    ASSERT_TRUE(client.give(server.broker.take_output()));
+    EXPECT_THAT(server.broker.take_output(), IsEmpty());
+    ASSERT_NE(server.broker.next_supply(), nullptr);
+    EXPECT_EQ(server.broker.next_supply()->size, 1000u);
+    send_all();
+    EXPECT_EQ(answered(), Value::list({Value::bytes(std::string(1000, 'x')), Value::integer(5),
+                                       Value::bytes("x")}));
+    EXPECT_EQ(answered(), Value::bytes("behind it"));
+    EXPECT_EQ(server.broker.supplied_bytes(), 0u);
+    EXPECT_EQ(server.broker.output_size(), 0u);
+    EXPECT_EQ(alive, 0);
+}
+
+TEST_F(Supplying, ManyAnswersKeepTheirOrder) {
+    constexpr int kCalls = 100;
+    for (int i = 0; i < kCalls; ++i) call("read");
+    talk(client, server);
+    for (int i = 0; i < kCalls; ++i)
+        server.broker.answer(
+            server.take<IncomingCall>().call,
+            i % 3 == 0 ? Value::integer(i) : supplied(static_cast<std::uint64_t>(i)));
+    send_all();
+    for (int i = 0; i < kCalls; ++i)
+        EXPECT_EQ(answered(), i % 3 == 0
+                                  ? Value::integer(i)
+                                  : Value::bytes(std::string(static_cast<std::size_t>(i), 'x')));
+    EXPECT_EQ(alive, 0);
+}
+
+TEST_F(Supplying, OutputMadeMeanwhileWaitsForTheBytes) {
+    call("read");
+    talk(client, server);
+    server.broker.answer(server.take<IncomingCall>().call, supplied(7));
+    ASSERT_TRUE(client.give(server.broker.take_output()));
+    server.broker.ping(0);
+    EXPECT_THAT(server.broker.take_output(), IsEmpty());
+    send_all();
+    EXPECT_EQ(answered(), Value::bytes("xxxxxxx"));
+    EXPECT_FALSE(client.broker.take_output().empty()) << "the ping came after it";
+}
+
+TEST_F(Supplying, AStringOfAWordOfTheTableIsStillAString) {
+    call("read");
+    talk(client, server);
+    server.broker.answer(server.take<IncomingCall>().call, supplied(4));
+    ASSERT_TRUE(client.give(server.broker.take_output()));
+    ASSERT_TRUE(client.give(as_bytes("list")));
+    server.broker.supply_sent();
+    send_all();
+    EXPECT_EQ(answered(), Value::bytes("list"));
 }
 
 }  // namespace

@@ -333,7 +333,7 @@ MessageReader::Outcome MessageReader::begin_string(const Token& token) {
         streaming_ = StreamId{next_stream_++};
         if (!message_.first_stream) message_.first_stream = *streaming_;
         events_.push_back(StreamBegan{*streaming_, token.number, message_.target.object,
-                                      message_.method, message_.arguments.positional});
+                                      message_.method, message_.arguments});
         return {};
     }
     if (token.number > string_limit())

@@ -76,7 +76,7 @@ struct StreamBegan {
     std::uint64_t size = 0;
     ObjectId object;
     std::string method;
-    std::vector<Value> preceding;  // the positional arguments complete so far
+    Arguments preceding;  // those complete so far
 };
 struct StreamPiece {
     StreamId stream;

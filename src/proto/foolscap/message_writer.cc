@@ -129,6 +129,8 @@ void write_value(Encoder& out, Exporter& exporter, const Value& value) {
             out.open("your-reference");
             write_integer(out, value.as_remote()->clid);
             return out.close();
+        case Value::Kind::supplied_bytes:
+            return out.string(*value.as_supplied());
         case Value::Kind::streamed_bytes:
             UNREACHABLE("streamed bytes are never sent");
     }

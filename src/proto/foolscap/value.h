@@ -1,6 +1,7 @@
 // Values: what calls carry and answers bring (A.11), as an owned tree for whatever fits the message
 // limits. Larger byte strings of a streaming method are StreamedBytes, whose bytes went to the
-// sink.
+// sink; larger byte strings of an answer may be SuppliedBytes (banana.h), whose bytes come while
+// they are sent.
 //
 // A Value is immutable once made and cheap to copy: sequences and dictionaries are shared, which is
 // also how a `reference` sequence is resolved. Any thread.
@@ -84,6 +85,7 @@ class Value {
         referenceable,
         remote_reference,
         streamed_bytes,
+        supplied_bytes,
     };
     using Items = std::vector<Value>;
     using Entry = std::pair<Value, Value>;
@@ -93,6 +95,7 @@ class Value {
     Value(Referenceable object) : kind_(Kind::referenceable), data_(std::move(object)) {}
     Value(RemoteReference object) : kind_(Kind::remote_reference), data_(std::move(object)) {}
     Value(StreamedBytes streamed) : kind_(Kind::streamed_bytes), data_(streamed) {}
+    Value(SuppliedBytes supplied) : kind_(Kind::supplied_bytes), data_(std::move(supplied)) {}
     Value(Failure failure)
         : kind_(Kind::failure), data_(std::make_shared<const Failure>(std::move(failure))) {}
 
@@ -132,6 +135,7 @@ class Value {
     const Referenceable* as_referenceable() const { return std::get_if<Referenceable>(&data_); }
     const RemoteReference* as_remote() const { return std::get_if<RemoteReference>(&data_); }
     const StreamedBytes* as_streamed() const { return std::get_if<StreamedBytes>(&data_); }
+    const SuppliedBytes* as_supplied() const { return std::get_if<SuppliedBytes>(&data_); }
 
     // The entry of a dictionary under a byte string; null if there is none.
     const Value* find(std::string_view key) const;
@@ -139,10 +143,10 @@ class Value {
     friend bool operator==(const Value& a, const Value& b);
 
   private:
-    using Data =
-        std::variant<std::monostate, bool, std::int64_t, BigInteger, double, ByteBuffer,
-                     std::string, std::shared_ptr<const Items>, std::shared_ptr<const Entries>,
-                     std::shared_ptr<const Failure>, Referenceable, RemoteReference, StreamedBytes>;
+    using Data = std::variant<std::monostate, bool, std::int64_t, BigInteger, double, ByteBuffer,
+                              std::string, std::shared_ptr<const Items>,
+                              std::shared_ptr<const Entries>, std::shared_ptr<const Failure>,
+                              Referenceable, RemoteReference, StreamedBytes, SuppliedBytes>;
 
     Value(Kind kind, Data data) : kind_(kind), data_(std::move(data)) {}
     const Items* items_of(Kind kind) const;

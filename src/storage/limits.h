@@ -48,7 +48,7 @@ inline constexpr Duration kUploadReplaceableAfter = std::chrono::seconds(60);  /
 inline constexpr std::size_t kUploadRangesMax = 1024;  // separate written pieces of one share
 inline constexpr std::uint64_t kUploadMemoryBytesMax = 32 * kMiB;  // of all grids; beyond: files
 inline constexpr std::uint64_t kUploadGatherBytes =
-    64 * kKiB;  // of one upload, on their way to its file
+    256 * kKiB;  // of one upload, on their way to its file
 inline constexpr std::uint64_t kStagingMemoryBytes =
     64 * kKiB;  // of one mutable write; beyond: a file
 

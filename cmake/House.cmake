@@ -1,8 +1,7 @@
-# What the folders below add to: all test programs, all fuzzers (only with S4_FUZZ), all benchmarks, all headers alone.
+# What the folders below add to: all test programs, all fuzzers (only with S4_FUZZ), all benchmarks.
 add_custom_target(s4_tests)
 add_custom_target(s4_fuzzers)
 add_custom_target(s4_benches)
-add_custom_target(s4_headers)
 
 # s4_folder(NAME [LINKS ...] [LIBRARIES ...]) makes the library of the folder it is called in.
 #
@@ -43,8 +42,6 @@ function(s4_folder NAME)
   endif()
   add_library(s4::${NAME} ALIAS s4_${NAME})
 
-  s4_headers_alone(${NAME} ${links} ${test_links} ${A_TEST_LIBRARIES})
-
   if(tests)
     add_executable(${NAME}_test ${tests})
     target_link_libraries(${NAME}_test PRIVATE s4::${NAME} ${test_links} ${A_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
@@ -83,26 +80,6 @@ function(s4_fuzzer TARGET FILE)
     add_dependencies(s4_tests ${TARGET})
     add_test(NAME fuzz_corpus.${corpus} COMMAND ${TARGET} ${corpus_dir})
     set_tests_properties(fuzz_corpus.${corpus} PROPERTIES LABELS "unit;corpus" TIMEOUT 300)
-  endif()
-endfunction()
-
-# Each header of the folder in a source of its own, without the precompiled header: what it needs it must include itself.
-# Built only by the target s4_headers.
-function(s4_headers_alone NAME)
-  file(GLOB headers CONFIGURE_DEPENDS *.h)
-  set(sources)
-  foreach(header ${headers})
-    get_filename_component(file ${header} NAME)
-    set(source ${CMAKE_CURRENT_BINARY_DIR}/headers/${file}.cc)
-    file(RELATIVE_PATH include ${CMAKE_SOURCE_DIR}/src ${header})
-    file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${include}\"\n" @ONLY)
-    list(APPEND sources ${source})
-  endforeach()
-  if(sources)
-    add_library(s4_${NAME}_headers OBJECT EXCLUDE_FROM_ALL ${sources})
-    target_link_libraries(s4_${NAME}_headers PRIVATE s4::${NAME} ${ARGN} GTest::gmock)
-    target_compile_options(s4_${NAME}_headers PRIVATE -O0 -g0)
-    add_dependencies(s4_headers s4_${NAME}_headers)
   endif()
 endfunction()
 

@@ -32,8 +32,8 @@ def measure(peer, operation, connections, seconds, warmup=0, operations=0, **opt
 class Spent:
     """What a server spends from now on."""
 
-    def __init__(self, peer):
-        self.pids = peer.pids()
+    def __init__(self, peer, pids=None):
+        self.pids = pids or peer.pids()
         self.resident = peers.memory_kb(self.pids, "Rss")
         peers.forget_peaks(self.pids)
         self.cpu = peers.cpu_s(self.pids)

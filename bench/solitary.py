@@ -6,13 +6,13 @@ import json
 import os
 import resource
 import select
-import statistics
 import time
 from typing import Callable
 
 import foolscap_peer
-import gbs
+import foolscap_rows
 import load
+import many_grids
 import peers
 import tahoe
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,36 +28,6 @@ class Measurement:
     unit: str
     run: Callable  # (peer, wish, base) -> number or None
     aim: str = ""
-
-
-def idle_grids(peer, wish, base):
-    """Memory of one more grid that was spoken to once: resident for S4, both processes for Tahoe."""
-    if peer.name == "tahoe":
-        return peers.memory_kb(peer.pids() + peer.introducer_pids())
-    made = [peer.server.create_subscription(f"idle{i}@example.org") for i in range(10)]
-    speak(made)
-    before = peers.memory_kb(peer.pids(), "Rss")
-    speak([peer.server.create_subscription(f"more{i}@example.org") for i in range(wish.grids)])
-    return (peers.memory_kb(peer.pids(), "Rss") - before) / wish.grids
-
-
-def speak(grids):
-    for grid in grids:
-        assert gbs.Gbs.of(grid.nurls[0]).version().status == 200
-
-
-def create_grid(peer, wish, base):
-    """Milliseconds of `s4 subscription create`, the process that asks included."""
-    if peer.name == "tahoe":
-        begun = time.monotonic()
-        peer.server.create_subscription("another")
-        return (time.monotonic() - begun) * 1e3
-    times = []
-    for i in range(20):
-        begun = time.monotonic()
-        peer.server.create_subscription(f"timed{i}@example.org")
-        times.append((time.monotonic() - begun) * 1e3)
-    return statistics.median(times)
 
 
 def connected_clients(peer, wish, base):
@@ -99,13 +69,12 @@ def subscribe(peer):
 
 def subscription_cpu(peer, wish, base):
     """Server's CPU milliseconds of a new Foolscap connection with its subscription."""
-    pids = peer.introducer_pids()
+    pids, count = peer.introducer_pids(), 200
     for client in [subscribe(peer) for _ in range(5)]:
         client.close()
-    before, open_ = peers.cpu_s(pids), []
-    for _ in range(wish.subscribers):
-        open_.append(subscribe(peer))
-    used = (peers.cpu_s(pids) - before) / wish.subscribers * 1e3
+    before = peers.cpu_s(pids)
+    open_ = [subscribe(peer) for _ in range(count)]
+    used = (peers.cpu_s(pids) - before) / count * 1e3
     for client in open_:
         client.close()
     return used
@@ -121,24 +90,24 @@ def announcement(seqnum):
 
 
 def fan_out(peer, wish, base):
-    """Milliseconds from an announcement's publication until every subscriber has it."""
+    """From an announcement's publication until every subscriber has read it; the server's share of that."""
     subscribers = [subscribe(peer) for _ in range(wish.subscribers)]
     publisher = subscribe(peer)
     s = publisher.sequences
     call = s.call(3, 1, b"publish_v2", lambda: s.sequence(TUPLE, *[string(p) for p in announcement(int(time.time()))]),
                   lambda: s.sequence(REFERENCE, token(INT, 2), string(b"")))
     waiting = {c.sock.fileno(): c for c in subscribers}
-    begun = time.monotonic()
+    spent, begun = load.Spent(peer, peer.introducer_pids()), time.monotonic()
     publisher.send(call)
     while waiting:
         ready, _, _ = select.select(list(waiting), [], [], 30)
         assert ready, f"{len(waiting)} subscribers were not told"
         for fd in ready:
             waiting.pop(fd).more()
-    took = (time.monotonic() - begun) * 1e3
+    took, cpu = time.monotonic() - begun, spent.figures()["cpu_s"]
     for client in [*subscribers, publisher]:
         client.close()
-    return took
+    return {"ms until all have read it": took * 1e3, "ms CPU a delivery": cpu / wish.subscribers * 1e3}
 
 
 def real_client(peer, wish, base):
@@ -167,26 +136,16 @@ def real_client(peer, wish, base):
         node.stop()
 
 
-def start_up(peer, wish, base):
-    """Milliseconds from exec to ready, after a planned stop."""
-    if peer.name == "tahoe":
-        return None
-    peer.server.stop()
-    begun = time.monotonic()
-    peer.server.start()
-    return (time.monotonic() - begun) * 1e3
-
-
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
 
 # Memory first: what a busy server has freed hides what a connection costs.
 MEASUREMENTS = [
     Measurement("connected clients, `version` once a second", "", connected_clients,
                 "10,000: half a core; 100 KiB a client in all"),
-    Measurement("idle grid", "kB", idle_grids, "4 KiB"),
-    Measurement("start to ready, with those grids", "ms", start_up, "2 s with 100,000 grids"),
+    Measurement("many grids", "", many_grids.measure,
+                "4 KiB a grid; new: 100 ms median, 1 s at the 99th percentile, 100 a second; start: 2 s"),
     Measurement("new Foolscap connection and subscription", "ms CPU", subscription_cpu, "1.0 ms"),
-    Measurement("announcement to all subscribers", "ms", fan_out, "20 ms for 1,000"),
+    Measurement("announcement to 1,000 subscribers", "", fan_out, "20 ms"),
+    Measurement("Foolscap", "", foolscap_rows.measure, "a tenth of Tahoe's CPU; 16 MiB"),
     Measurement("real client", "", real_client, "server CPU under 15 % of the client's"),
-    Measurement("a new grid", "ms", create_grid, "100 ms median"),
 ]

@@ -110,6 +110,15 @@ struct Parser {
                       "A new address for the customer's page; the old one stops working"));
         takes_id(verb(Verb::cancel, "cancel",
                       "Cancel; the files stay readable until the plan's retention date"));
+        CLI::App* transports =
+            verb(Verb::transports, "transports", "What the grid's server announces to clients");
+        takes_id(transports);
+        transports
+            ->add_option(
+                "transports", subscription.transports,
+                "Foolscap alone is for Gridsync, which counts no other server as connected")
+            ->required()
+            ->check(CLI::IsMember({"both", "foolscap"}));
     }
 
     void add_storage() {

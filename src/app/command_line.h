@@ -18,11 +18,12 @@ struct ServeCommand {
 
 // `s4 subscription ...`: one request to the running server.
 struct SubscriptionCommand {
-    enum class Verb : std::uint8_t { list, show, create, link, cancel };
+    enum class Verb : std::uint8_t { list, show, create, link, cancel, transports };
     Verb verb{};
-    std::string id;  // show, link, cancel
+    std::string id;  // show, link, cancel, transports
     std::string email;
-    std::string plan;  // create; empty: the first plan
+    std::string plan;        // create; empty: the first plan
+    std::string transports;  // transports
     bool json = false;
 };
 

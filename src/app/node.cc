@@ -287,6 +287,7 @@ Result<void> Node::open_office(const rt::Context&) {
                                                      .plans = *ground_->plans,
                                                      .payments = office_->payments,
                                                      .directory = *doors_->directory,
+                                                     .introducer = doors_->introducer,
                                                      .grid_check = office_->probe,
                                                      .usage = office_->usage,
                                                      .gate = doors_->announced},

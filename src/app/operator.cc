@@ -19,6 +19,8 @@ namespace json = codec::json;
 namespace {
 
 void print_addresses(const json::Value& value) {
+    if (value.find("transports") != nullptr)
+        fmt::print("Transports    {}\n", text_of(value, "transports"));
     if (value.find("introducer_furl") != nullptr) {
         fmt::print("Introducer    {}\n", text_of(value, "introducer_furl"));
         fmt::print("Storage       {}\n", text_of(value, "storage_furl"));
@@ -88,6 +90,8 @@ const char* command_name(SubscriptionCommand::Verb verb) {
             return "subscription.link";
         case SubscriptionCommand::Verb::cancel:
             return "subscription.cancel";
+        case SubscriptionCommand::Verb::transports:
+            return "subscription.transports";
     }
     return "";
 }
@@ -100,6 +104,8 @@ Result<json::Object> request_of(const SubscriptionCommand& command) {
         return request;
     }
     request.emplace_back("subscription", TRY(subscription_number(command.id)));
+    if (command.verb == SubscriptionCommand::Verb::transports)
+        request.emplace_back("transports", command.transports);
     return request;
 }
 

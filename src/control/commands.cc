@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "billing/plans.h"
+#include "tenants/policy.h"
 
 namespace s4::control {
 
@@ -19,6 +20,7 @@ json::Object describe(const service::Overview& view) {
                      {"created", view.subscription.created},
                      {"used_bytes", view.used_bytes},
                      {"quota_bytes", view.plan.quota_bytes}};
+    if (view.grid) out.emplace_back("transports", tenants::to_string(view.transports));
     if (!view.addresses) return out;
     // Whoever may open the control socket is the operator, who is shown what the customer is shown.
     json::Array nurls;
@@ -44,6 +46,7 @@ rt::Task<Result<json::Value>> Commands::run(const rt::Context& ctx, Request requ
     if (request.command == "subscription.create") co_return co_await create(ctx, request);
     if (request.command == "subscription.link") co_return co_await link(ctx, request);
     if (request.command == "subscription.cancel") co_return co_await cancel(ctx, request);
+    if (request.command == "subscription.transports") co_return co_await transports(ctx, request);
     if (request.command.starts_with("storage."))
         co_return co_await storage_.run(ctx, request, tell);
     if (request.command == "backup") co_return co_await copy(ctx, request, tell);
@@ -94,6 +97,17 @@ rt::Task<Result<json::Value>> Commands::cancel(const rt::Context& ctx, const Req
     const SubscriptionId id = CO_TRY(subscription_of(request));
     const service::Overview view =
         CO_TRY(co_await with_.service.cancel(ctx, id, service::Actor::operator_));
+    co_return json::Value(describe(view));
+}
+
+rt::Task<Result<json::Value>> Commands::transports(const rt::Context& ctx, const Request& request) {
+    const SubscriptionId id = CO_TRY(subscription_of(request));
+    const auto transports = tenants::parse_transports(CO_TRY(request.text("transports")));
+    if (!transports)
+        co_return fail(ErrorKind::invalid, "control.bad_request",
+                       "\"transports\" is \"both\" or \"foolscap\"");
+    const service::Overview view = CO_TRY(
+        co_await with_.service.set_transports(ctx, id, *transports, service::Actor::operator_));
     co_return json::Value(describe(view));
 }
 

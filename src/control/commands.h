@@ -36,6 +36,7 @@ class Commands {
     rt::Task<Result<codec::json::Value>> create(const rt::Context& ctx, const Request& request);
     rt::Task<Result<codec::json::Value>> link(const rt::Context& ctx, const Request& request);
     rt::Task<Result<codec::json::Value>> cancel(const rt::Context& ctx, const Request& request);
+    rt::Task<Result<codec::json::Value>> transports(const rt::Context& ctx, const Request& request);
     rt::Task<Result<codec::json::Value>> copy(const rt::Context& ctx, const Request& request,
                                               Tell& tell);
 

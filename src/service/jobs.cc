@@ -39,7 +39,7 @@ std::optional<Enum> parse(std::string_view text, const Enum (&all)[N]) {
 }
 
 Result<Job> read_row(const sql::Rows& rows) {
-    constexpr JobKind kKinds[] = {JobKind::provision, JobKind::state_timer};
+    constexpr JobKind kKinds[] = {JobKind::provision, JobKind::state_timer, JobKind::announce};
     constexpr JobStep kSteps[] = {JobStep::make, JobStep::check, JobStep::fire};
     const auto kind = parse(rows.text(1), kKinds);
     const auto step = parse(rows.text(3), kSteps);
@@ -59,6 +59,8 @@ std::string_view to_string(JobKind kind) {
             return "provision";
         case JobKind::state_timer:
             return "state_timer";
+        case JobKind::announce:
+            return "announce";
     }
     UNREACHABLE("a job's kind is one of the enum's");
 }

@@ -22,13 +22,14 @@ using JobId = Id<struct JobTag>;
 enum class JobKind : std::uint8_t {
     provision,    // from a payment to a grid that is shown
     state_timer,  // what a subscription's state does by itself when its time is over
+    announce,     // the grid's server once more, by its present policy
 };
 std::string_view to_string(JobKind kind);
 
 enum class JobStep : std::uint8_t {
     make,   // provision: the identities and the first announcement
     check,  // provision: from outside; then the grid is shown
-    fire,   // state_timer
+    fire,   // state_timer, announce
 };
 std::string_view to_string(JobStep step);
 

@@ -68,6 +68,7 @@ rt::Task<Result<void>> Service::run_step(const rt::Context& ctx, const Job& job)
         case JobStep::check:
             co_return co_await check_grid(ctx, job);
         case JobStep::fire:
+            if (job.kind == JobKind::announce) co_return co_await announce_grid(ctx, job);
             co_return co_await fire_timer(ctx, job);
     }
     UNREACHABLE("a step is one of the enum's");
@@ -98,8 +99,8 @@ rt::Task<Result<void>> Service::make_grid(const rt::Context& ctx, const Job& job
         ctx, [&](sql::Reader& db) { return billing::load_subscription(db, job.subscription); }));
     const tenants::Keyring& keyring = with_.directory.keyring();
     const UnixSeconds now = with_.runtime.reactor.unix_s();
-    const tenants::NewGrid grid =
-        keyring.new_grid(with_.runtime.random, now, policy_of(plan_of(row), row.state));
+    const tenants::NewGrid grid = keyring.new_grid(
+        with_.runtime.random, now, policy_of(plan_of(row), row.state, tenants::Transports::both));
     const introducer::StorageServer server =
         CO_TRY(storage_server_of(keyring, grid.grid, with_.gate));
     const crypto::Ed25519PrivateKey key = CO_TRY(keyring.server_key(grid.grid));
@@ -112,8 +113,9 @@ rt::Task<Result<void>> Service::make_grid(const rt::Context& ctx, const Job& job
             TRY(billing::load_subscription(tx, job.subscription));
         if (!TRY(load_sign_up(tx, job.subscription)).grid) {
             const GridId id = TRY(tenants::insert_grid(tx, grid));
-            TRY(tenants::update_policy(tx, id,
-                                       policy_of(plan_of(subscription), subscription.state)));
+            TRY(tenants::update_policy(
+                tx, id,
+                policy_of(plan_of(subscription), subscription.state, tenants::Transports::both)));
             TRY(introducer::store(tx, id, announcement, now));
             TRY(set_grid(tx, job.subscription, id));
             TRY(audit(tx, Actor::service, "grid_made", job.subscription, grid.grid.storage.tub_id,
@@ -166,6 +168,30 @@ rt::Task<Result<void>> Service::fire_timer(const rt::Context& ctx, const Job& jo
         return ok();
     }));
     co_return co_await with_.directory.catch_up(ctx);
+}
+
+// The policy is read here, not when the job was queued: what is announced is what holds now. A
+// change while the announcement was under way leaves the job for another turn.
+rt::Task<Result<void>> Service::announce_grid(const rt::Context& ctx, const Job& job) {
+    const std::optional<tenants::Grid> grid = CO_TRY(co_await with_.database.read(
+        ctx, [&](sql::Reader& db) -> Result<std::optional<tenants::Grid>> {
+            const SignUpRow sign_up = TRY(load_sign_up(db, job.subscription));
+            if (!sign_up.grid) return std::nullopt;
+            return tenants::load_grid(db, *sign_up.grid);
+        }));
+    if (grid) {
+        const tenants::Keyring& keyring = with_.directory.keyring();
+        introducer::StorageServer server = CO_TRY(storage_server_of(keyring, *grid, with_.gate));
+        crypto::Ed25519PrivateKey key = CO_TRY(keyring.server_key(*grid));
+        CO_TRY(co_await with_.introducer.publish_own(ctx, grid->id, std::move(server),
+                                                     std::move(key)));
+    }
+    const UnixSeconds now = with_.runtime.reactor.unix_s();
+    co_return co_await with_.database.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
+        if (grid && TRY(policy_of_grid(tx, grid->id)).announced != grid->policy.announced)
+            return move_job(tx, job.id, JobStep::fire, now);
+        return delete_job(tx, job.id);
+    });
 }
 
 }  // namespace s4::service

@@ -28,8 +28,9 @@ std::string_view to_string(Stage stage) {
     UNREACHABLE("a stage is one of the enum's");
 }
 
-tenants::Policy policy_of(const billing::Plan& plan, State state) {
+tenants::Policy policy_of(const billing::Plan& plan, State state, tenants::Transports transports) {
     tenants::Policy out;
+    out.announced = transports;
     out.quota_bytes = plan.quota_bytes;
     out.connections_max = plan.limits.connections;
     out.unfinished_uploads_max = plan.limits.unfinished_uploads;
@@ -45,6 +46,14 @@ tenants::Policy policy_of(const billing::Plan& plan, State state) {
             break;
     }
     return out;
+}
+
+Result<tenants::Policy> policy_of_grid(sql::Reader& db, GridId grid) {
+    const std::optional<tenants::Grid> record = TRY(tenants::load_grid(db, grid));
+    if (!record)
+        return fail(ErrorKind::corrupt, "tenants.no_such_grid",
+                    fmt::format("a subscription has grid {}, which there is not", grid.value));
+    return record->policy;
 }
 
 Result<std::unique_ptr<Service>> Service::create(Dependencies dependencies, Options options) {
@@ -86,7 +95,10 @@ Result<billing::Transition> Service::change_state(sql::Transaction& tx,
 
     const billing::Plan& plan = plan_of(subscription);
     const SignUpRow sign_up = TRY(load_sign_up(tx, id));
-    if (sign_up.grid) TRY(tenants::update_policy(tx, *sign_up.grid, policy_of(plan, step.to)));
+    if (sign_up.grid) {
+        const tenants::Policy before = TRY(policy_of_grid(tx, *sign_up.grid));
+        TRY(tenants::update_policy(tx, *sign_up.grid, policy_of(plan, step.to, before.announced)));
+    }
     if (step.to == State::active && sign_up.shown == 0)
         TRY(queue_job(tx, JobKind::provision, id, sign_up.grid ? JobStep::check : JobStep::make,
                       now, now));
@@ -138,6 +150,8 @@ rt::Task<Result<Overview>> Service::overview(const rt::Context& ctx, Subscriptio
             view.stage = stage_of(view.subscription, sign_up);
             view.declined = sign_up.declined != 0;
             view.grid = sign_up.grid;
+            if (view.grid) view.transports = TRY(policy_of_grid(db, *view.grid))
+            .announced;
             view.times_paid = TRY(billing::count_booked(db, subscription));
             if (const auto job = TRY(find_job(db, JobKind::provision, subscription)))
                 view.delayed = job->attempts >= kAttemptsUntilDelayed;

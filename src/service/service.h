@@ -23,6 +23,7 @@
 #include "billing/subscription.h"
 #include "crypto/master_key.h"
 #include "crypto/seal.h"
+#include "introducer/introducer.h"
 #include "rt/context.h"
 #include "rt/runtime.h"
 #include "rt/sync.h"
@@ -49,6 +50,7 @@ struct Dependencies {
     const billing::Plans& plans;
     billing::PaymentProvider& payments;
     tenants::Directory& directory;
+    introducer::Introducer& introducer;
     GridCheck& grid_check;
     GridUsage& usage;
     PublicGate gate;
@@ -83,6 +85,7 @@ struct Overview {
     bool declined = false;                   // unpaid: the last attempt to pay failed
     bool delayed = false;                    // making or checking: it takes longer than it should
     std::optional<GridId> grid;              // once made
+    tenants::Transports transports{};        // once made
     std::optional<UnixSeconds> ends;         // when the state ends by itself
     std::int64_t times_paid = 0;             // payments booked
     billing::Money due;                      // for the next payment
@@ -121,6 +124,12 @@ class Service {
     // changes nothing.
     rt::Task<Result<Overview>> cancel(const rt::Context& ctx, SubscriptionId subscription,
                                       Actor actor);
+
+    // What the grid's server announces from now on. Clients hear of it as soon as the job that
+    // follows has run. Repeating it changes nothing. Errors: service.no_grid, subscription.unknown,
+    // tenants.invalid_policy (a closed grid).
+    rt::Task<Result<Overview>> set_transports(const rt::Context& ctx, SubscriptionId subscription,
+                                              tenants::Transports transports, Actor actor);
 
     // -- the operator's --
 
@@ -172,6 +181,7 @@ class Service {
     rt::Task<Result<void>> make_grid(const rt::Context& ctx, const Job& job);
     rt::Task<Result<void>> check_grid(const rt::Context& ctx, const Job& job);
     rt::Task<Result<void>> fire_timer(const rt::Context& ctx, const Job& job);
+    rt::Task<Result<void>> announce_grid(const rt::Context& ctx, const Job& job);
     rt::Task<Result<void>> put_off(const rt::Context& ctx, const Job& job, const Error& error);
     rt::Task<Result<GridAddresses>> load_addresses(const rt::Context& ctx, GridId grid);
     rt::Task<Result<void>> await_shown(const rt::Context& ctx, SubscriptionId subscription);
@@ -194,8 +204,13 @@ class Service {
     std::map<SubscriptionId, Waiters> waiters_;
 };
 
-// What a grid may do under a plan in a state.
-tenants::Policy policy_of(const billing::Plan& plan, billing::State state);
+// What a grid may do under a plan in a state. The transports are the customer's choice, which
+// neither decides.
+tenants::Policy policy_of(const billing::Plan& plan, billing::State state,
+                          tenants::Transports transports);
+
+// Of a grid that a subscription has.
+Result<tenants::Policy> policy_of_grid(sql::Reader& db, GridId grid);
 
 // The part of a client's address by which sign-ups are counted: an IPv4 address, or the first 64
 // bits of an IPv6 one. A text that is no address counts as it is.

@@ -182,4 +182,26 @@ rt::Task<Result<Overview>> Service::cancel(const rt::Context& ctx, SubscriptionI
     co_return co_await overview(ctx, subscription);
 }
 
+rt::Task<Result<Overview>> Service::set_transports(const rt::Context& ctx,
+                                                   SubscriptionId subscription,
+                                                   tenants::Transports transports, Actor actor) {
+    const UnixSeconds now = with_.runtime.reactor.unix_s();
+    CO_TRY(co_await with_.database.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
+        TRY(billing::load_subscription(tx, subscription));
+        const SignUpRow sign_up = TRY(load_sign_up(tx, subscription));
+        if (!sign_up.grid)
+            return fail(ErrorKind::conflict, "service.no_grid",
+                        fmt::format("subscription {} has no grid yet", subscription.value));
+        tenants::Policy policy = TRY(policy_of_grid(tx, *sign_up.grid));
+        if (policy.announced == transports) return ok();
+        policy.announced = transports;
+        TRY(tenants::update_policy(tx, *sign_up.grid, policy));
+        TRY(audit(tx, actor, "transports", subscription, tenants::to_string(transports), now));
+        return queue_job(tx, JobKind::announce, subscription, JobStep::fire, now, now);
+    }));
+    CO_TRY(co_await with_.directory.catch_up(ctx));
+    committed(subscription);
+    co_return co_await overview(ctx, subscription);
+}
+
 }  // namespace s4::service

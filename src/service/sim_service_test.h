@@ -47,13 +47,15 @@ class SimService {
                                                              *keyring_, tenants::kIdleGridsMax);
         if (!directory) co_return;
         directory_ = std::move(*directory);
+        introducer_ = std::make_unique<introducer::Introducer>(process.runtime(), *database_);
         PublicGate gate{"192.0.2.1", 8470, {{crypto::sha256(as_bytes("identity")), 8470}}};
         service_ = *Service::create({process.runtime(), *database_, *master_, plans_, *payments_,
-                                     *directory_, check_, usage_, gate},
+                                     *directory_, *introducer_, check_, usage_, gate},
                                     {});
     }
     void stop() {
         service_.reset();
+        introducer_.reset();
         directory_.reset();
         payments_.reset();
         database_.reset();
@@ -93,6 +95,7 @@ class SimService {
     std::unique_ptr<sql::Database> database_;
     std::unique_ptr<billing::TestPayments> payments_;
     std::unique_ptr<tenants::Directory> directory_;
+    std::unique_ptr<introducer::Introducer> introducer_;
     std::unique_ptr<Service> service_;
 };
 

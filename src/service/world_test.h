@@ -14,6 +14,7 @@
 #include "billing/schema.h"
 #include "billing/test_payments.h"
 #include "crypto/random.h"
+#include "introducer/introducer.h"
 #include "introducer/records.h"
 #include "rt/asio/backend.h"
 #include "service/schema.h"
@@ -116,6 +117,7 @@ class World {
     Service& service() { return *service_; }
     billing::TestPayments& payments() { return parts_->payments; }
     tenants::Directory& directory() { return *parts_->directory; }
+    introducer::Introducer& introducer() { return *parts_->introducer; }
     sql::Database& database() { return *parts_->database; }
     const crypto::MasterKey& master() const { return master_; }
     crypto::Random& random() { return random_; }
@@ -134,6 +136,7 @@ class World {
         std::unique_ptr<sql::Database> database;
         billing::TestPayments payments;
         std::unique_ptr<tenants::Directory> directory;
+        std::unique_ptr<introducer::Introducer> introducer;
     };
 
     template <typename T>
@@ -156,16 +159,19 @@ class World {
         where.path = directory_path_ + "/s4.sqlite";
         auto database = must(sql::Database::open(runtime_, where, all));
         sql::Database& db = *database;
-        parts_ = std::make_unique<Parts>(Parts{std::move(database), billing::TestPayments(db), {}});
+        parts_ =
+            std::make_unique<Parts>(Parts{std::move(database), billing::TestPayments(db), {}, {}});
         parts_->directory =
             must(run(tenants::Directory::create(ctx_, db, keyring_, tenants::kIdleGridsMax)));
+        parts_->introducer = std::make_unique<introducer::Introducer>(runtime_, db);
         PublicGate gate;
         gate.host = "grid.example.org";
         gate.port = 8470;
         gate.identities = {{crypto::sha256(as_bytes("identity")), 8470}};
-        service_ = must(Service::create(Dependencies{runtime_, db, master_, plans, parts_->payments,
-                                                     *parts_->directory, check, usage, gate},
-                                        options));
+        service_ = must(Service::create(
+            Dependencies{runtime_, db, master_, plans, parts_->payments, *parts_->directory,
+                         *parts_->introducer, check, usage, gate},
+            options));
     }
 
     rt::asio::Backend& backend_;

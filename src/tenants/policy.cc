@@ -20,6 +20,22 @@ std::string_view to_string(GridState state) {
     return "unknown";
 }
 
+std::string_view to_string(Transports transports) {
+    switch (transports) {
+        case Transports::both:
+            return "both";
+        case Transports::foolscap_only:
+            return "foolscap";
+    }
+    return "unknown";
+}
+
+std::optional<Transports> parse_transports(std::string_view text) {
+    for (const Transports one : {Transports::both, Transports::foolscap_only})
+        if (to_string(one) == text) return one;
+    return std::nullopt;
+}
+
 Result<void> validate(const Policy& policy) {
     const auto refuse = [](std::string message) {
         return fail(ErrorKind::invalid, "tenants.invalid_policy", std::move(message));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/result.h"
@@ -24,6 +25,10 @@ enum class Transports : std::uint8_t {
     both = 1,
     foolscap_only = 2,
 };
+
+// "both", "foolscap": as command lines, forms and files say it.
+std::string_view to_string(Transports transports);
+std::optional<Transports> parse_transports(std::string_view text);
 
 struct Policy {
     GridState state = GridState::served;

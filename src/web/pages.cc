@@ -141,19 +141,39 @@ Object progress_page(const service::Overview& view, std::string_view path) {
             {"self_path", path}};
 }
 
+std::string nickname_of(SubscriptionId subscription) {
+    return fmt::format("s4-{}", subscription.value);
+}
+
+Object gridsync_settings(const service::Overview& view) {
+    CHECK(view.addresses.has_value(), "a grid that is shown has addresses");
+    return {{"version", 2},
+            {"nickname", nickname_of(view.subscription.id)},
+            {"introducer", view.addresses->introducer_furl.reveal_text()},
+            {"shares-needed", 1},
+            {"shares-happy", 1},
+            {"shares-total", 1}};
+}
+
 Object subscription_page(const service::Overview& view, std::string_view path,
-                         std::string_view contact) {
+                         std::string_view token, std::string_view contact) {
     CHECK(view.addresses.has_value(), "a grid that is shown has addresses");
     const billing::Subscription& row = view.subscription;
     const StateWords words = words_of(view);
-    const std::string nickname = fmt::format("s4-{}", row.id.value);
+    const std::string nickname = nickname_of(row.id);
     const Commands commands = commands_for(view.addresses->introducer_furl.reveal_text(), nickname);
     Array nurls;
     for (const Secret& nurl : view.addresses->nurls)
         nurls.emplace_back(Object{{"nurl", nurl.reveal_text()}});
 
+    const bool gridsync = view.transports == tenants::Transports::foolscap_only;
     Object out = plan_facts(view.plan);
     add(out, {{"self_path", path},
+              {"client_path", fmt::format("{}/client", path)},
+              {"token", token},
+              {"gridsync", gridsync},
+              {"gridsync_path", fmt::format("{}{}", path, kGridsyncFile)},
+              {"gridsync_file", fmt::format("{}.json", nickname)},
               {"contact", or_nothing(std::string(contact))},
               {"number", fmt::format("{}", row.id.value)},
               {"email", row.email},

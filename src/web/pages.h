@@ -15,6 +15,12 @@ namespace s4::web {
 
 using codec::json::Object;
 
+// The clients that a page's form offers, by the values of its field.
+inline constexpr std::string_view kTahoe = "tahoe";
+inline constexpr std::string_view kGridsync = "gridsync";
+// Where a page's file for Gridsync is, below the page.
+inline constexpr std::string_view kGridsyncFile = "/gridsync.json";
+
 Object landing_page(const billing::Plans& plans, bool sign_up_open);
 
 // What is wrong with a form that was sent; empty texts say nothing.
@@ -32,9 +38,13 @@ Object pay_page(const service::Overview& view, std::string_view path, std::strin
                 bool test_mode);
 Object progress_page(const service::Overview& view, std::string_view path);
 Object subscription_page(const service::Overview& view, std::string_view path,
-                         std::string_view contact);
+                         std::string_view token, std::string_view contact);
 Object cancel_page(const service::Overview& view, std::string_view path, std::string_view token,
                    UnixSeconds now);
+// The settings with which Gridsync joins a grid (reference F.5).
+Object gridsync_settings(const service::Overview& view);
+// What the customer's client calls the grid.
+std::string nickname_of(SubscriptionId subscription);
 Object ended_page(bool sign_up_open);
 
 }  // namespace s4::web

@@ -139,6 +139,31 @@ rt::Task<void> Site::handle(const rt::Context& ctx, wire::HttpRequest& request,
     (void)co_await response.send(ctx, as_bytes(given.body));
 }
 
+std::optional<Site::Action> Site::action_of(std::string_view path) {
+    if (path.empty()) return Action::show;
+    if (path == "/pay") return Action::pay;
+    if (path == "/cancel") return Action::cancel;
+    if (path == "/client") return Action::client;
+    if (path == kGridsyncFile) return Action::gridsync;
+    return std::nullopt;
+}
+
+// The methods of a page's actions: what only shows is never posted to, and what only does is never
+// read.
+std::string_view Site::methods_of(Action action) {
+    switch (action) {
+        case Action::show:
+        case Action::gridsync:
+            return "GET, HEAD";
+        case Action::client:
+            return "POST";
+        case Action::pay:
+        case Action::cancel:
+            return "GET, HEAD, POST";
+    }
+    UNREACHABLE("an action is one of the enum's");
+}
+
 rt::Task<Answer> Site::answer(const rt::Context& ctx, const Request& request) {
     Target target;
     const std::string_view path = request.head.path();
@@ -156,11 +181,11 @@ rt::Task<Answer> Site::answer(const rt::Context& ctx, const Request& request) {
         const std::string_view action =
             slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
         rest = rest.substr(0, slash);
-        if (is_capability(rest) && (action.empty() || action == "/pay" || action == "/cancel")) {
+        const std::optional<Action> known = action_of(action);
+        if (is_capability(rest) && known) {
             target.route = Target::Route::page;
             target.capability = Secret(as_bytes(rest));
-            if (action == "/pay") target.action = Action::pay;
-            if (action == "/cancel") target.action = Action::cancel;
+            target.action = *known;
         }
     }
     Answer out = co_await route(ctx, request, target);
@@ -270,10 +295,10 @@ rt::Task<Answer> Site::sign_up(const rt::Context& ctx, const Request& request) {
 
 rt::Task<Answer> Site::page(const rt::Context& ctx, const Request& request, const Target& target) {
     const Method method = request.head.method;
-    const bool posts = method == Method::post && target.action != Action::show;
-    if (!is_read(method) && !posts)
-        co_return method_not_allowed(target.action == Action::show ? "GET, HEAD"
-                                                                   : "GET, HEAD, POST");
+    const std::string_view allowed = methods_of(target.action);
+    const bool posts = method == Method::post && allowed.ends_with("POST");
+    if (!posts && !(is_read(method) && allowed.starts_with("GET")))
+        co_return method_not_allowed(allowed);
     const Result<SubscriptionId> id = co_await with_.service.find_page(ctx, target.capability);
     if (!id) co_return failure(id.error());
     if (posts) {
@@ -284,6 +309,9 @@ rt::Task<Answer> Site::page(const rt::Context& ctx, const Request& request, cons
                                  "Nothing was done. Open your page again and use its own button.");
         if (target.action == Action::pay)
             co_return co_await pay(ctx, *id, target.capability, field_of(*fields, "outcome"));
+        if (target.action == Action::client)
+            co_return co_await choose_client(ctx, *id, target.capability,
+                                             field_of(*fields, "client"));
         const auto cancelled = co_await with_.service.cancel(ctx, *id, service::Actor::customer);
         if (!cancelled) co_return failure(cancelled.error());
         co_return redirect(page_path(target.capability));
@@ -303,7 +331,34 @@ rt::Task<Answer> Site::page(const rt::Context& ctx, const Request& request, cons
         unpaid.stage = Stage::unpaid;
         co_return show(unpaid, target.capability);
     }
+    if (target.action == Action::gridsync) co_return gridsync_file(*view, target.capability);
     co_return show(*view, target.capability);
+}
+
+rt::Task<Answer> Site::choose_client(const rt::Context& ctx, SubscriptionId subscription,
+                                     const Secret& capability, std::string_view client) {
+    if (client != kTahoe && client != kGridsync)
+        co_return error_page(400, "There is no such client",
+                             "Nothing was done. Open your page again and use its own buttons.");
+    const auto changed = co_await with_.service.set_transports(
+        ctx, subscription,
+        client == kGridsync ? tenants::Transports::foolscap_only : tenants::Transports::both,
+        service::Actor::customer);
+    // Without a grid there is nothing to choose yet: the page says how it stands.
+    if (!changed && changed.error().kind() != ErrorKind::conflict)
+        co_return failure(changed.error());
+    co_return redirect(page_path(capability));
+}
+
+Answer Site::gridsync_file(const service::Overview& view, const Secret& capability) {
+    if (view.stage != Stage::ready) return redirect(page_path(capability));
+    Answer out;
+    out.set("Content-Type", "application/json");
+    out.set("Content-Disposition",
+            fmt::format("attachment; filename=\"{}.json\"", nickname_of(view.subscription.id)));
+    out.set("Cache-Control", kNoStore);
+    out.body = codec::json::to_text(codec::json::Value(gridsync_settings(view)));
+    return out;
 }
 
 Answer Site::show(const service::Overview& view, const Secret& capability) {
@@ -324,8 +379,10 @@ Answer Site::show(const service::Overview& view, const Secret& capability) {
                     fmt::format("{}", view.delayed ? kDelayedRefreshS : kProgressRefreshS));
             break;
         case Stage::ready:
-            out = render("subscription.html", "Your grid",
-                         subscription_page(view, path, options_.contact), 200);
+            out = render(
+                "subscription.html", "Your grid",
+                subscription_page(view, path, forms_.page_token(capability), options_.contact),
+                200);
             break;
         case Stage::ended:
             out = render("ended.html", "Ended", ended_page(with_.service.options().sign_up_open),

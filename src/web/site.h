@@ -58,7 +58,10 @@ class Site final : public wire::HttpHandler {
         std::string_view content;
     };
     struct Target;  // a request's route
-    enum class Action : std::uint8_t { show, pay, cancel };
+    enum class Action : std::uint8_t { show, pay, cancel, client, gridsync };
+    // Of what follows the capability in a path; nothing if there is no such page.
+    static std::optional<Action> action_of(std::string_view path);
+    static std::string_view methods_of(Action action);
 
     Site(SiteDependencies dependencies, SiteOptions options, Forms forms);
 
@@ -69,6 +72,11 @@ class Site final : public wire::HttpHandler {
     rt::Task<Answer> sign_up(const rt::Context& ctx, const Request& request);
     rt::Task<Answer> page(const rt::Context& ctx, const Request& request, const Target& target);
     Answer show(const service::Overview& view, const Secret& capability);
+    // POST to the page's /client: which client the customer uses.
+    rt::Task<Answer> choose_client(const rt::Context& ctx, SubscriptionId subscription,
+                                   const Secret& capability, std::string_view client);
+    // The file that Gridsync joins the grid with.
+    Answer gridsync_file(const service::Overview& view, const Secret& capability);
     Answer show_cancel(const service::Overview& view, const Secret& capability);
     rt::Task<Answer> pay(const rt::Context& ctx, SubscriptionId subscription,
                          const Secret& capability, std::string_view outcome);

@@ -315,6 +315,74 @@ TEST_F(SiteTest, CancellingAsksFirstThenStopsWritingAndCanBeUndone) {
     EXPECT_EQ(state(), State::active);
 }
 
+std::size_t nurls_announced(service::World& world, GridId grid) {
+    const auto all = world.run(world.introducer().announcements(world.ctx(), grid));
+    EXPECT_EQ(all->size(), 1U);
+    const codec::json::Value* nurls = all->front()->content.find("anonymous-storage-NURLs");
+    return nurls == nullptr ? 0 : nurls->as_array()->size();
+}
+
+TEST_F(SiteTest, WhoUsesGridsyncGetsItsFileAndAGridThatAnnouncesFoolscapAlone) {
+    const std::string path = ready();
+    const auto row = world_.run(world_.service().list(world_.ctx(), {}, 1))->front();
+    const GridId grid = *world_.run(world_.service().overview(world_.ctx(), row.id))->grid;
+    const Answer before = browser_->get(path);
+    EXPECT_THAT(before.body, HasSubstr("value=\"tahoe\" checked"));
+    EXPECT_THAT(before.body, Not(HasSubstr("gridsync.json")));
+    EXPECT_EQ(nurls_announced(world_, grid), 1U);
+
+    const auto choose = [&](const char* client) {
+        return browser_->post(path + "/client", {{"token", hidden(browser_->get(path), "token")},
+                                                 {"client", client}});
+    };
+    EXPECT_EQ(field(choose("gridsync"), "Location"), path);
+    world_.run_jobs();
+    EXPECT_EQ(nurls_announced(world_, grid), 0U);
+    const Answer page = browser_->get(path);
+    EXPECT_THAT(page.body, HasSubstr("value=\"gridsync\" checked"));
+    EXPECT_THAT(page.body, HasSubstr("href=\"" + path + "/gridsync.json\""));
+
+    const Answer file = browser_->get(path + "/gridsync.json");
+    EXPECT_EQ(field(file, "Content-Type"), "application/json");
+    EXPECT_EQ(field(file, "Cache-Control"), "no-store");
+    EXPECT_THAT(field(file, "Content-Disposition"), HasSubstr("filename=\"s4-1.json\""));
+    const auto settings = codec::json::parse(file.body);
+    ASSERT_TRUE(settings) << file.body;
+    const auto shown = world_.run(world_.service().overview(world_.ctx(), row.id));
+    EXPECT_EQ(*settings->find("introducer")->as_string(),
+              shown->addresses->introducer_furl.reveal_text());
+    for (const char* key : {"shares-needed", "shares-happy", "shares-total"})
+        EXPECT_EQ(settings->find(key)->as_int64(), 1);
+    EXPECT_LE(settings->find("version")->as_int64(), 2);
+
+    EXPECT_EQ(choose("tahoe").status, 303);
+    world_.run_jobs();
+    EXPECT_EQ(nurls_announced(world_, grid), 1U);
+}
+
+TEST_F(SiteTest, AClientIsChosenOnlyByThePagesOwnForm) {
+    const std::string path = ready();
+    EXPECT_EQ(browser_->post(path + "/client", {{"client", "gridsync"}}).status, 403);
+    EXPECT_EQ(browser_
+                  ->post(path + "/client",
+                         {{"token", hidden(browser_->get(path), "token")}, {"client", "netscape"}})
+                  .status,
+              400);
+    EXPECT_EQ(browser_->get(path + "/client").status, 405);
+    EXPECT_EQ(browser_->post(path + "/gridsync.json", {}).status, 405);
+    EXPECT_THAT(browser_->get(path).body, HasSubstr("value=\"tahoe\" checked"));
+}
+
+TEST_F(SiteTest, BeforeThereIsAGridItsFileLeadsToThePage) {
+    const std::string path = sign_up();
+    const Answer page = browser_->get(path);
+    EXPECT_EQ(field(browser_->get(path + "/gridsync.json"), "Location"), path);
+    EXPECT_EQ(field(browser_->post(path + "/client",
+                                   {{"token", hidden(page, "token")}, {"client", "gridsync"}}),
+                    "Location"),
+              path);
+}
+
 TEST_F(SiteTest, AnEndedSignUpSaysSo) {
     const std::string path = sign_up();
     world_.clock().advance_s(25 * 3600);

@@ -1,4 +1,5 @@
-"""One S4, two customers who signed up in a browser, each with a real client made from their own page. Tests that stop or break a server use one of
+"""One S4, two customers who signed up in a browser, each with a real client made from their own page, and one for each
+release of Tahoe-LAFS and protocol. Tests that stop or break a server use one of
 their own (`fresh_server`), but for those of survival, which run on the shared one and leave it running."""
 
 import os
@@ -12,6 +13,9 @@ import reference
 import s4
 import tahoe
 
+# Every release in use, over what it speaks. The first is what a page makes.
+KINDS = [("1.20.0", "gbs"), ("1.20.0", "foolscap"), ("1.19.0", "gbs"), ("1.19.0", "foolscap"), ("1.18.0", "foolscap"),
+         ("1.17.1", "foolscap")]
 STAND_IN = os.environ.get("S4_TEST_SERVER") == "tahoe"
 
 
@@ -59,23 +63,47 @@ def make_client(server, grid, home):
     return customer.Computer(home).follow(server.page(grid))
 
 
+def plain_client(grid, home, release, transport):
+    """A client of a grid that was not made by its page, not yet started."""
+    node = tahoe.Node.create_client(home, grid.introducer_furl, release)
+    if transport == "foolscap" and release.speaks_gbs:
+        node.set_config("client", "force_foolscap", "true")
+    return node
+
+
 class Customer:
     """A grid and its client, connected."""
 
-    def __init__(self, server, workdir, name, setting=None):
+    def __init__(self, server, workdir, name, setting=None, release=tahoe.RELEASE, transport="gbs"):
         self.server = server
+        self.transport = transport
         if setting is None or STAND_IN:
             self.grid = server.create_subscription(f"{name}@example.org")
         else:
             self.visit = browser.visit(server, f"{name}@example.org", setting)
             self.grid = browser.grid_of(self.visit)
-        self.client = make_client(server, self.grid, workdir / name)
+        if (release.version, transport) == KINDS[0]:
+            self.client = make_client(server, self.grid, workdir / name)
+        else:
+            self.client = plain_client(self.grid, workdir / name, release, transport)
         self.client.start().wait_connected()
 
 
 @pytest.fixture(scope="session")
 def alice(server, workdir):
     customer = Customer(server, workdir, "alice", browser.WIDE)
+    yield customer
+    customer.client.stop()
+
+
+@pytest.fixture(scope="session", params=KINDS, ids="-".join)
+def anyone(request, server, workdir):
+    """A customer with each release of Tahoe-LAFS over each of its protocols, one after the other."""
+    version, transport = request.param
+    if request.param == KINDS[0]:
+        yield request.getfixturevalue("alice")
+        return
+    customer = Customer(server, workdir, f"{transport}-{version}", release=tahoe.Release(version), transport=transport)
     yield customer
     customer.client.stop()
 

@@ -18,6 +18,7 @@ import urllib.request
 
 BIN = pathlib.Path(sys.executable).parent
 LOOPBACK = "127.0.0.1"
+PINNED = "1.20.0"  # the release of requirements.txt, which the tests themselves run in
 
 
 class Failure(Exception):
@@ -49,23 +50,50 @@ def wait_for(what, condition, seconds=60.0):
         pause = min(pause * 1.5, 0.25)
 
 
-def run_tahoe(args, stdin=None, timeout=300, check=True, env=None, cwd=None):
-    """Runs one `tahoe` command and returns its CompletedProcess (bytes)."""
-    done = subprocess.run([str(BIN / "tahoe"), *map(str, args)], input=stdin if stdin is not None else b"",
-                          capture_output=True, timeout=timeout, env=env, cwd=cwd)
-    if check and done.returncode != 0:
-        raise Failure(f"tahoe {' '.join(map(str, args))} -> {done.returncode}\n"
-                      f"{done.stdout[-2000:].decode(errors='replace')}\n{done.stderr[-4000:].decode(errors='replace')}")
-    return done
+class Release:
+    """An installed release of Tahoe-LAFS. What an older one needs otherwise than the pinned one lies in a directory that
+    its processes see first."""
+
+    def __init__(self, version=PINNED):
+        self.version = version
+        if version == PINNED:
+            self.launcher, self.env = [str(BIN / "tahoe")], None
+        else:
+            maker = pathlib.Path(__file__).resolve().parents[1] / "venv"
+            made = subprocess.run([str(maker), version], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+            self.launcher = [sys.executable, f"{made}/bin/tahoe"]
+            self.env = dict(os.environ, PYTHONPATH=made)
+        # Releases before 1.19 speak only Foolscap. They do not watch their standard input, and know no option for it.
+        self.speaks_gbs = tuple(map(int, version.split("."))) >= (1, 19)
+        self.run_options = ["--allow-stdin-close"] if self.speaks_gbs else []
+
+    def run(self, args, stdin=None, timeout=300, check=True, env=None, cwd=None):
+        """Runs one `tahoe` command and returns its CompletedProcess (bytes)."""
+        done = subprocess.run([*self.launcher, *map(str, args)], input=stdin if stdin is not None else b"",
+                              capture_output=True, timeout=timeout, env=env or self.env, cwd=cwd)
+        if check and done.returncode != 0:
+            raise Failure(f"tahoe {' '.join(map(str, args))} -> {done.returncode}\n"
+                          f"{done.stdout[-2000:].decode(errors='replace')}\n"
+                          f"{done.stderr[-4000:].decode(errors='replace')}")
+        return done
+
+
+RELEASE = Release()
+
+
+def run_tahoe(args, **kwargs):
+    """Runs one command of the pinned release."""
+    return RELEASE.run(args, **kwargs)
 
 
 class Node:
     """One node directory, and its process while it runs. stop() or kill() ends the process; start() begins it again."""
 
-    def __init__(self, basedir, launcher=None, env=None):
+    def __init__(self, basedir, launcher=None, env=None, release=RELEASE):
         self.dir = pathlib.Path(basedir)
-        self.launcher = launcher or [str(BIN / "tahoe")]
-        self.env = dict(os.environ, **(env or {}))
+        self.release = release
+        self.launcher = launcher or release.launcher
+        self.env = dict(release.env or os.environ, **(env or {}))
         self.process = None
 
     # --- making
@@ -89,10 +117,10 @@ class Node:
         return node
 
     @classmethod
-    def create_client(cls, basedir, introducer_furl, **kwargs):
-        run_tahoe(["create-client", f"--webport=tcp:{free_port()}:interface={LOOPBACK}",
-                   f"--introducer={introducer_furl}", "--nickname=client", basedir])
-        node = cls(basedir, **kwargs)
+    def create_client(cls, basedir, introducer_furl, release=RELEASE, **kwargs):
+        release.run(["create-client", f"--webport=tcp:{free_port()}:interface={LOOPBACK}",
+                     f"--introducer={introducer_furl}", "--nickname=client", basedir])
+        node = cls(basedir, release=release, **kwargs)
         node.set_one_of_one()
         return node
 
@@ -114,7 +142,7 @@ class Node:
         assert self.process is None
         (self.dir / "node.url").unlink(missing_ok=True)
         log = open(self.dir / "output.log", "ab")
-        self.process = subprocess.Popen([*self.launcher, "run", "--allow-stdin-close", str(self.dir)],
+        self.process = subprocess.Popen([*self.launcher, "run", *self.release.run_options, str(self.dir)],
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         log.close()
         wait_for(f"{self.dir.name} to start", self.is_up, seconds)
@@ -209,7 +237,7 @@ class Node:
     # --- the command line
 
     def cli(self, *args, stdin=None, check=True, timeout=300):
-        return run_tahoe(["-d", self.dir, *args], stdin=stdin, check=check, timeout=timeout)
+        return self.release.run(["-d", self.dir, *args], stdin=stdin, check=check, timeout=timeout)
 
     def text(self, *args, **kwargs):
         return self.cli(*args, **kwargs).stdout.decode().strip()

@@ -13,12 +13,24 @@ import reference
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs/differences.md"
 
 
+def table(first):
+    """The rows of the document's table whose heading begins with that word: tuples, of which the last says why."""
+    lines = iter(DOCUMENT.read_text().splitlines())
+    heading = next(l for l in lines if l.startswith(f"| {first} | "))
+    width = len(heading.strip("| ").split(" | "))
+    assert next(lines) == "|---" * width + "|"
+    rows = []
+    for line in lines:
+        if not line.startswith("| "):
+            break
+        rows.append(tuple(line.removeprefix("| ").removesuffix(" |").split(" | ")))
+    assert all(len(r) == width and all(r) for r in rows), "each row has what was asked, two answers and a reason"
+    return rows
+
+
 def listed():
     """{label: (Tahoe's answer, S4's)} of the document's table."""
-    rows = [l.strip("|\n ").split(" | ") for l in DOCUMENT.read_text().splitlines() if l.startswith("| ")]
-    assert rows[0] == ["request", "Tahoe 1.20", "S4", "why"]
-    assert all(len(r) == 4 and r[3] for r in rows), "each row has a request, two answers and a reason"
-    return {r[0]: (r[1], r[2]) for r in rows[1:]}
+    return {label: (theirs, ours) for label, theirs, ours, _ in table("request")}
 
 
 @pytest.fixture(scope="module")

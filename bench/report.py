@@ -18,9 +18,11 @@ machine. This file is written by that command: do not edit it. Its last section 
 - Machine: {cpu}, {cores} cores, {memory} GB, Linux {kernel}; {date}. S4 is commit {commit}. The load generator
   (`bench/load`, C++, one thread) runs on the same machine and takes its share of it.
 - Each figure is the median of {runs} runs of {seconds:g} s after {warmup:g} s of warm-up; within a row the servers take turns.
-  Transfers run for a fixed volume instead.
+  Transfers run for a fixed volume instead (the 1 GB share once).
 - Columns: operations (or MB) a second, and the server's CPU time for each operation (or GB), from /proc of all its
   threads. CPU time is disturbed least by the rest of the machine. `x` is S4 against the peer: for CPU, less than 1 is better.
+- `+ MiB` is by how much the peak of the server's resident memory rose above what it was before the run.
+- The load generator's connections come from loopback addresses of their own, as customers' would.
 - TLS 1.3 everywhere, connections kept open but in the last row, no session resumption. nginx has one worker, a P-256 key and
   static files; Tahoe has the RSA key that it makes for itself.
 - Durability: S4 answers after the data is synced to disk. Tahoe never syncs. nginx only reads.
@@ -64,7 +66,8 @@ def table(results):
             for name in ("tahoe", "s4", "nginx"):
                 if name in by_server:
                     rate, cpu, unit = per(row, by_server[name])
-                    cells.append(f"{rate}, {cpu:.3g} {unit}")
+                    memory = f", +{by_server[name]['peak_growth_mib']:.0f} MiB" if row_moves_bytes(row) else ""
+                    cells.append(f"{rate}, {cpu:.3g} {unit}{memory}")
                 else:
                     cells.append("")
             out.append(f"| {row.name} | {connections} | " + " | ".join(cells) +

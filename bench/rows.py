@@ -23,6 +23,7 @@ class Row:
     range: str = ""
     bytes: int = 0        # of a share
     volume: int = 0       # bytes in one run, for transfers; 0: as many as fit the time
+    runs: int = 0         # 0: as many as are asked for
     aim: str = ""
 
     def applies(self, server):
@@ -76,8 +77,9 @@ def download(size, label, nginx):
                aim="1.1 times nginx's CPU per GB")
 
 
-def upload(size, label):
-    return Row(f"upload of {label} shares", "upload", bytes=size, volume=max(100 * MB, size), aim="1.5 s CPU per GB, synced")
+def upload(size, label, volume=100 * MB, runs=0):
+    return Row(f"upload of {label} shares", "upload", bytes=size, volume=max(volume, size), runs=runs,
+               aim="1.5 s CPU per GB, synced; +16 MiB")
 
 
 ROWS = [
@@ -91,7 +93,8 @@ ROWS = [
     Row("mutable test-and-write, 1 KiB", "mutable", bytes=1024,
         aim="synced; at 64: 0.12 ms CPU and 10 times Tahoe's rate; at 1: Tahoe's rate"),
     Row("lease renewal", "lease", f"/storage/v1/lease/{LIST_INDEX}", aim="synced; at 64: 0.08 ms CPU"),
-    upload(MB, "1 MB"), upload(16 * MB, "16 MB"), upload(100 * MB, "100 MB"),
+    upload(64_000, "64 kB", volume=16 * MB), upload(MB, "1 MB"), upload(16 * MB, "16 MB"), upload(100 * MB, "100 MB"),
+    upload(1000 * MB, "1 GB", runs=1),
     download(MB, "1 MB", "1MB"), download(16 * MB, "16 MB", "16MB"), download(100 * MB, "100 MB", "100MB"),
     Row("new connection, one version", "connect", "/storage/v1/version", "/empty", aim="1.1 times nginx's"),
 ]

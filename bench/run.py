@@ -52,7 +52,7 @@ def measure_row(row, servers, wish, results):
     """All runs of one row; the servers take turns."""
     for connections in row.connections(wish.connections):
         runs = {name: [] for name in servers if row.applies(name)}
-        for turn in range(wish.runs):
+        for turn in range(row.runs or wish.runs):
             for name in runs:
                 options = row.options(servers[name], turn, connections)
                 runs[name].append(load.measure(servers[name], row.operation_of(name), connections, wish.seconds,

@@ -66,7 +66,7 @@ def table(results):
             for name in ("tahoe", "s4", "nginx"):
                 if name in by_server:
                     rate, cpu, unit = per(row, by_server[name])
-                    memory = f", +{by_server[name]['peak_growth_mib']:.0f} MiB" if row_moves_bytes(row) else ""
+                    memory = f", +{max(0, by_server[name]['peak_growth_mib']):.0f} MiB" if row_moves_bytes(row) else ""
                     cells.append(f"{rate}, {cpu:.3g} {unit}{memory}")
                 else:
                     cells.append("")

@@ -13,6 +13,7 @@ namespace {
 constexpr std::array<std::uint8_t, 8> kMagic = {'S', '4', 'B', 'L', 'O', 'B', '\r', '\n'};
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeaderChecksumAt = kBlobHeaderBytes - 4;
+constexpr std::size_t kBaseVersionAt = kHeaderChecksumAt - 8;
 
 std::unexpected<Error> damaged(std::string_view what) {
     return fail(ErrorKind::corrupt, "storage.blob_damaged", fmt::format("the blob's {}", what));
@@ -50,7 +51,8 @@ std::array<std::uint8_t, kBlobHeaderBytes> write_header(const BlobHeader& header
         .u32(header.blobs_in_version)
         .u32(header.record_bytes)
         .bytes(header.sealed_enabler);
-    while (out.size() < kHeaderChecksumAt) out.u8(0);
+    while (out.size() < kBaseVersionAt) out.u8(0);
+    out.u64(header.base_version);
     out.u32(crypto::crc32c(out.view()));
     return array_of<kBlobHeaderBytes>(out.view());
 }
@@ -84,6 +86,7 @@ Result<BlobHeader> parse_header(ByteView bytes) {
     out.made_us = *in.u64();
     out.blobs_in_version = *in.u32();
     out.record_bytes = *in.u32();
+    out.base_version = *ByteReader(bytes.subspan(kBaseVersionAt)).u64();
     if (enabler_size > kSealedEnablerBytesMax) return damaged("write enabler is too long");
     out.sealed_enabler = to_buffer(*in.take(enabler_size));
     if (out.record_bytes > kSharesPerIndexMax * kCommitEntryBytes)
@@ -209,6 +212,29 @@ Result<void> BlobVerifier::finish() {
     }
     record_ = TRY(parse_commit_record(in.rest()));
     return ok();
+}
+
+TrailerVerifier::TrailerVerifier(const BlobHeader& header)
+    : sums_left_(4 * block_count(header.data.size)), record_bytes_(header.record_bytes) {}
+
+void TrailerVerifier::append(ByteView bytes) {
+    const std::size_t n =
+        static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), sums_left_));
+    crc_ = crypto::crc32c_extend(crc_, bytes.first(n));
+    sums_left_ -= n;
+    // One byte more than there may be is enough to know that there are too many.
+    bytes = bytes.subspan(n);
+    s4::append(rest_, bytes.first(std::min(bytes.size(), record_bytes_ + 5 - rest_.size())));
+}
+
+Result<ByteBuffer> TrailerVerifier::finish() {
+    if (sums_left_ != 0 || rest_.size() != record_bytes_ + 4)
+        return damaged("end has another length than its header says");
+    const ByteView record = ByteView(rest_).first(record_bytes_);
+    if (*ByteReader(ByteView(rest_).last(4)).u32() != crypto::crc32c_extend(crc_, record))
+        return damaged("block checksums fail their own checksum");
+    TRY(parse_commit_record(record));
+    return to_buffer(record);
 }
 
 }  // namespace s4::storage

@@ -32,6 +32,7 @@ struct BlobHeader {
     ByteRange data;                  // which bytes of the share
     std::uint64_t made_us = 0;
     std::uint32_t blobs_in_version = 1;
+    std::uint64_t base_version = 0;  // of the large share that this version changed; 0: none
     std::uint32_t record_bytes = 0;
     ByteBuffer sealed_enabler;
 
@@ -98,6 +99,22 @@ class BlobVerifier {
     ByteBuffer trailer_;
     std::vector<CommitEntry> record_;
     bool have_header_ = false;
+};
+
+// Takes what follows the data, in pieces of any size, without the data: says whether it is whole,
+// and gives the commit record.
+class TrailerVerifier {
+  public:
+    explicit TrailerVerifier(const BlobHeader& header);
+    void append(ByteView bytes);
+    // The record's bytes. Errors: storage.blob_damaged.
+    Result<ByteBuffer> finish();
+
+  private:
+    std::uint64_t sums_left_;
+    std::size_t record_bytes_;
+    std::uint32_t crc_ = 0;  // of the block checksums
+    ByteBuffer rest_;        // record and checksum
 };
 
 }  // namespace s4::storage

@@ -20,6 +20,7 @@ BlobHeader sample() {
     out.data = {1'048'576, 5};
     out.made_us = 0x1112131415161718;
     out.blobs_in_version = 2;
+    out.base_version = 0x2122232425262728;
     out.sealed_enabler = {1, 2, 3};
     return out;
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "storage/care_tables.h"
 
 namespace s4::storage {
 namespace {
@@ -33,6 +34,13 @@ Collector::Collector(Core& core)
       trust_clock_at_(core.now()) {}
 
 rt::Task<Result<Engine::CollectReport>> Collector::step(const rt::Context& ctx) {
+    CO_TRY(co_await core_.collecting.acquire(ctx));
+    auto report = co_await collect(ctx);
+    core_.collecting.release();
+    co_return report;
+}
+
+rt::Task<Result<Engine::CollectReport>> Collector::collect(const rt::Context& ctx) {
     Engine::CollectReport report;
     report.intents = CO_TRY(co_await collect_intents(ctx));
     if (!clock_jumped()) report.superseded = CO_TRY(co_await collect_superseded(ctx));
@@ -102,8 +110,9 @@ rt::Task<Result<std::size_t>> Collector::compare_page(const rt::Context& ctx) {
         co_await core_.db.read(ctx, [&](sql::Reader& db) -> Result<std::vector<tables::BlobRow>> {
             std::vector<tables::BlobRow> out;
             for (const auto& row : listed)
-                if (!TRY(tables::is_live_blob(db, row.name)) && !TRY(tables::is_intent(db, row)) &&
-                    !TRY(tables::is_superseded(db, row)))
+                // A grid that never had a share here is one that the database has lost: what it
+                // stored waits for `s4 storage rebuild-index`.
+                if (!TRY(tables::is_known_blob(db, row)) && TRY(tables::has_usage(db, row.grid)))
                     out.push_back(row);
             return out;
         }));

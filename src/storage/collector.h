@@ -29,6 +29,7 @@ class Collector {
     rt::Task<Result<std::size_t>> collect_intents(const rt::Context& ctx);
 
   private:
+    rt::Task<Result<Engine::CollectReport>> collect(const rt::Context& ctx);
     rt::Task<Result<std::size_t>> collect_superseded(const rt::Context& ctx);
     rt::Task<Result<std::size_t>> compare_page(const rt::Context& ctx);
     rt::Task<Result<void>> remove(const rt::Context& ctx, const std::vector<tables::BlobRow>& rows);

@@ -22,6 +22,7 @@ Core::Core(const rt::Context& life, rt::Runtime& runtime_in, sql::Database& db_i
       enabler_hash(std::move(enabler_hash_in)),
       run(static_cast<std::int64_t>(crypto::random_below(runtime_in.random, INT64_MAX)) + 1),
       turns(runtime_in.reactor),
+      collecting(runtime_in.reactor, 1),
       background(life) {}
 
 Result<GridPolicy> Core::policy(GridId grid) const {

@@ -14,6 +14,7 @@
 #include "rt/context.h"
 #include "rt/runtime.h"
 #include "rt/scope.h"
+#include "rt/sync.h"
 #include "rt/task.h"
 #include "sql/database.h"
 #include "storage/accounts.h"
@@ -26,6 +27,9 @@
 #include "storage/turns.h"
 
 namespace s4::storage {
+
+// What the keyed hash of write enablers is for.
+inline constexpr std::string_view kEnablerHashPurpose = "s4 write enabler v1";
 
 struct Core {
     // `life` is what the background work belongs to.
@@ -48,6 +52,7 @@ struct Core {
     Accounts accounts{kAccountsMax};
     Turns turns;
     BlobNames names;
+    rt::Semaphore collecting;                    // one walk over the store's keys at a time
     std::uint64_t disk_free_bytes = UINT64_MAX;  // as last asked; UINT64_MAX: not yet known
     Instant next_alarm_log{};
     bool closing = false;

@@ -11,6 +11,7 @@ namespace s4::storage {
 namespace {
 
 constexpr Duration kSweepEvery = std::chrono::seconds(10);
+constexpr Duration kCountEvery = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -27,6 +28,24 @@ rt::Task<void> EngineState::run_sweeper(rt::Context ctx) {
         uploads.sweep();
         co_await look_at_disk(ctx);
     }
+}
+
+rt::Task<void> EngineState::run_counting(rt::Context ctx) {
+    static metrics::Gauge& shares = metrics::gauge("s4_storage_shares", "Shares of all grids");
+    static metrics::Gauge& bytes =
+        metrics::gauge("s4_storage_data_bytes", "Bytes of the shares of all grids");
+    static metrics::Gauge& quarantined =
+        metrics::gauge("s4_storage_quarantined_shares", "Damaged shares taken out of service");
+    static metrics::Gauge& advisories =
+        metrics::gauge("s4_storage_advisories", "Corruption advisories that are kept");
+    do {
+        const auto status = co_await checker.status(ctx);
+        if (!status) continue;
+        shares.set(static_cast<double>(status->shares));
+        bytes.set(static_cast<double>(status->data_bytes));
+        quarantined.set(static_cast<double>(status->quarantined));
+        advisories.set(static_cast<double>(status->advisories));
+    } while (co_await rt::sleep(core.runtime.reactor, ctx, kCountEvery));
 }
 
 rt::Task<void> EngineState::look_at_disk(const rt::Context& ctx) {
@@ -53,7 +72,7 @@ rt::Task<Result<std::unique_ptr<Engine>>> Engine::create(
     const rt::Context& ctx, rt::Runtime& runtime, sql::Database& database, blob::Store& blobs,
     const crypto::MasterKey& master, const Policies& policies, EngineOptions options) {
     auto sealer = CO_TRY(crypto::Sealer::create(master));
-    auto hash = CO_TRY(crypto::KeyedHash::create(master, "s4 write enabler v1"));
+    auto hash = CO_TRY(crypto::KeyedHash::create(master, kEnablerHashPurpose));
     auto state = std::make_unique<EngineState>(ctx, runtime, database, blobs, policies, options,
                                                std::move(sealer), std::move(hash));
     while (CO_TRY(co_await state->collector.collect_intents(ctx)) != 0) {
@@ -62,6 +81,10 @@ rt::Task<Result<std::unique_ptr<Engine>>> Engine::create(
     rt::Scope& background = state->core.background;
     background.spawn(state->run_collector(background.context()));
     background.spawn(state->run_sweeper(background.context()));
+    if (options.scrub_bytes_per_s != 0) {
+        background.spawn(state->scrub.run(background.context()));
+        background.spawn(state->run_counting(background.context()));
+    }
     co_return std::unique_ptr<Engine>(new Engine(std::move(state)));
 }
 
@@ -193,7 +216,16 @@ rt::Task<Result<Usage>> Engine::recount(const rt::Context& ctx, GridId grid) {
 
 rt::Task<Result<void>> Engine::verify(const rt::Context& ctx, GridId grid,
                                       const StorageIndex& index, ShareNumber share) {
-    co_return co_await state_->reading.verify(ctx, grid, index, share);
+    std::uint64_t bytes = 0;
+    co_return co_await Verify(state_->core).share(ctx, {grid, index}, share, nullptr, bytes);
+}
+
+rt::Task<Result<CheckReport>> Engine::check_step(const rt::Context& ctx, CheckRequest request) {
+    co_return co_await state_->checker.step(ctx, std::move(request));
+}
+
+rt::Task<Result<CareStatus>> Engine::care_status(const rt::Context& ctx) {
+    co_return co_await state_->checker.status(ctx);
 }
 
 rt::Task<Result<std::size_t>> Engine::purge_step(const rt::Context& ctx, GridId grid,

@@ -26,6 +26,7 @@
 #include "rt/context.h"
 #include "rt/runtime.h"
 #include "rt/task.h"
+#include "storage/check.h"
 #include "storage/figures.h"
 #include "storage/policy.h"
 #include "storage/types.h"
@@ -133,6 +134,8 @@ struct EngineOptions {
     std::uint64_t disk_reserve_bytes = 256 * kMiB;
     // Rows that one step of counting looks at.
     std::size_t survey_step_rows = kSurveyStepRows;
+    // What the scrub reads at most; 0: no scrub.
+    std::uint64_t scrub_bytes_per_s = 0;
 };
 
 class Engine {
@@ -245,6 +248,12 @@ class Engine {
     // least (0: none). For grids whose retention date has passed; their policy is frozen by then.
     rt::Task<Result<std::size_t>> purge_step(const rt::Context& ctx, GridId grid,
                                              std::size_t limit);
+
+    // -- looking after what is stored --
+
+    // One step of a check (check.h), over all grids or one; the next begins at the report's `next`.
+    rt::Task<Result<CheckReport>> check_step(const rt::Context& ctx, CheckRequest request);
+    rt::Task<Result<CareStatus>> care_status(const rt::Context& ctx);
 
     // -- life --
 

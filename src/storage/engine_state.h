@@ -4,9 +4,11 @@
 
 #include <cstddef>
 
+#include "storage/checker.h"
 #include "storage/collector.h"
 #include "storage/core.h"
 #include "storage/reading.h"
+#include "storage/scrub.h"
 #include "storage/slots.h"
 #include "storage/survey.h"
 #include "storage/uploads.h"
@@ -26,13 +28,17 @@ class EngineState {
           slots(core),
           walk(core),
           survey(core),
-          collector(core) {}
+          collector(core),
+          checker(core),
+          scrub(core, checker) {}
 
     // Every collect_every, unless paused.
     rt::Task<void> run_collector(rt::Context ctx);
     // Ends idle uploads, and looks how full the disk is.
     rt::Task<void> run_sweeper(rt::Context ctx);
     rt::Task<void> look_at_disk(const rt::Context& ctx);
+    // Once a minute: the numbers of all grids together, as metrics.
+    rt::Task<void> run_counting(rt::Context ctx);
 
     Core core;
     Uploads uploads;
@@ -41,6 +47,8 @@ class EngineState {
     Walk walk;
     Survey survey;
     Collector collector;
+    Checker checker;
+    Scrub scrub;
     std::size_t collector_pauses = 0;
 };
 

@@ -64,6 +64,21 @@ inline constexpr std::size_t kSurveyStepRows = 10'000;
 inline constexpr Duration kFiguresKept = std::chrono::seconds(15);
 inline constexpr std::size_t kFiguresGridsMax = 1024;
 
+// Check and scrub (IoBudget): both leave the disk to the clients.
+inline constexpr std::size_t kCheckSharesPerStep = 256;
+inline constexpr std::uint64_t kCheckBytesPerStep = 64 * kMiB;  // a share is not divided
+inline constexpr std::uint64_t kCheckBytesPerS = 64 * kMiB;
+inline constexpr int kCheckPercentOfTime = 50;
+// In one step; with more than half of its shares' blobs missing, none of them is quarantined.
+inline constexpr std::size_t kMissingBlobsSuspicious = 16;
+inline constexpr std::size_t kScrubSharesPerStep = 256;
+inline constexpr int kScrubPercentOfTime = 5;
+inline constexpr std::int64_t kScrubRoundS = 30 * 24 * 3600;  // a round begins at most this often
+inline constexpr Duration kScrubFirstAfter = std::chrono::minutes(1);
+inline constexpr Duration kScrubStepEvery = std::chrono::seconds(1);
+inline constexpr Duration kScrubLookEvery = std::chrono::hours(1);
+inline constexpr Duration kScrubRetryAfter = std::chrono::minutes(10);
+
 // Caches.
 inline constexpr std::size_t kIndexCacheEntriesMax = 65'536;
 inline constexpr std::uint64_t kShareCacheBytesMax = 32 * kMiB;

@@ -1,11 +1,7 @@
 #include "storage/reading.h"
 
 #include <algorithm>
-#include <set>
 
-#include <fmt/format.h>
-
-#include "storage/blob_format.h"
 #include "storage/readers.h"
 
 namespace s4::storage {
@@ -139,66 +135,6 @@ rt::Task<Result<std::vector<ShareExtracts>>> Reading::read_slot(const rt::Contex
     for (MutableShare& share : loaded)
         out.push_back(extract(make_mutable_reader(core_, key, std::move(share)), reads));
     co_return out;
-}
-
-rt::Task<Result<void>> Reading::verify(const rt::Context& ctx, GridId grid,
-                                       const StorageIndex& index, ShareNumber share) {
-    const IndexKey key{grid, index};
-    struct Loaded {
-        ShareRow row;
-        std::vector<tables::Piece> pieces;
-    };
-    const Loaded loaded =
-        CO_TRY(co_await core_.db.read(ctx, [&](sql::Reader& db) -> Result<Loaded> {
-            const IndexRows rows = TRY(tables::load_index(db, key));
-            const ShareRow* row = find_share(rows, share);
-            if (!row) return no_such_share();
-            if (row->kind == ShareKind::mutable_) {
-                MutableShare found = TRY(load_mutable(db, key, *row, kWholeShare));
-                return Loaded{*row, std::move(found.pieces)};
-            }
-            if (row->place == Place::small) {
-                const auto data = TRY(tables::load_small(db, row->small_id));
-                if (!data || data->size() != row->length)
-                    return fail(ErrorKind::corrupt, "storage.corrupt",
-                                "a small share's bytes do not belong to its row");
-            }
-            return Loaded{*row, {}};
-        }));
-    std::set<tables::BlobName> names;
-    for (const tables::Piece& piece : loaded.pieces) names.insert(piece.blob);
-    if (loaded.row.place == Place::blob) names.insert(loaded.row.blob);
-    for (const tables::BlobName& name : names)
-        CO_TRY(co_await verify_blob(ctx, key, loaded.row, name));
-    co_return ok();
-}
-
-rt::Task<Result<void>> Reading::verify_blob(const rt::Context& ctx, const IndexKey& key,
-                                            const ShareRow& row, tables::BlobName name) {
-    const BlobNames::Hold hold(core_.names, blob::Key(key.grid, name));
-    auto opened = co_await core_.blobs.open(ctx, hold.key());
-    if (!opened) co_return fail(core_.alarm(std::move(opened).error()));
-    BlobVerifier verifier;
-    ByteBuffer block(4 * kBlobBlockBytes);
-    for (std::uint64_t at = 0;;) {
-        const std::size_t n = CO_TRY(co_await (*opened)->read_at(ctx, at, block));
-        if (n == 0) break;
-        if (auto taken = verifier.append(ByteView(block).first(n)); !taken)
-            co_return fail(core_.alarm(std::move(taken).error().with(hold.key().text())));
-        at += n;
-    }
-    if (auto whole = verifier.finish(); !whole)
-        co_return fail(core_.alarm(std::move(whole).error().with(hold.key().text())));
-    const BlobHeader& header = verifier.header();
-    const bool right_place = header.grid == key.grid && header.index == key.index &&
-                             header.share == row.share && header.kind == row.kind &&
-                             header.name == name;
-    const bool right_length = row.place != Place::blob || header.data == ByteRange{0, row.length};
-    if (!right_place || !right_length)
-        co_return fail(core_.alarm(Error(
-            ErrorKind::corrupt, "storage.blob_damaged",
-            fmt::format("blob {} is of another share than its row says", hold.key().text()))));
-    co_return ok();
 }
 
 }  // namespace s4::storage

@@ -30,8 +30,6 @@ class Reading {
                                                            const StorageIndex& index,
                                                            std::vector<ShareNumber> shares,
                                                            std::vector<ByteRange> reads);
-    rt::Task<Result<void>> verify(const rt::Context& ctx, GridId grid, const StorageIndex& index,
-                                  ShareNumber share);
 
   private:
     rt::Task<Result<std::shared_ptr<ShareReader>>> open_immutable(const rt::Context& ctx,
@@ -41,8 +39,6 @@ class Reading {
                                                                 const IndexKey& key,
                                                                 ShareNumber share,
                                                                 ByteRange wanted);
-    rt::Task<Result<void>> verify_blob(const rt::Context& ctx, const IndexKey& key,
-                                       const ShareRow& row, tables::BlobName name);
 
     Core& core_;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "crypto/crc32c.h"
+
 namespace s4::storage::tables {
 namespace {
 
@@ -11,10 +13,13 @@ constexpr Query kLoadIndex{"storage.load_index",
                            "SELECT share, kind, place, length, version, small_id, blob "
                            "FROM storage_share WHERE grid = $1 AND si = $2 ORDER BY share"};
 constexpr Query kLoadSmall{"storage.load_small", "SELECT data FROM storage_small WHERE id = $1"};
-constexpr Query kInsertSmall{"storage.insert_small",
-                             "INSERT INTO storage_small (data) VALUES ($1) RETURNING id"};
+constexpr Query kInsertSmall{
+    "storage.insert_small",
+    "INSERT INTO storage_small (data, crc32c) VALUES ($1, $2) RETURNING id"};
 constexpr Query kUpdateSmall{"storage.update_small",
-                             "UPDATE storage_small SET data = $2 WHERE id = $1"};
+                             "UPDATE storage_small SET data = $2, crc32c = $3 WHERE id = $1"};
+constexpr Query kCheckSmall{"storage.check_small",
+                            "SELECT data, crc32c FROM storage_small WHERE id = $1"};
 constexpr Query kDeleteSmall{"storage.delete_small", "DELETE FROM storage_small WHERE id = $1"};
 constexpr Query kInsertShare{
     "storage.insert_share",
@@ -188,7 +193,7 @@ Result<std::optional<ByteBuffer>> load_small(sql::Reader& db, std::int64_t small
 }
 
 Result<std::int64_t> insert_small(sql::Transaction& tx, ByteView data) {
-    sql::Rows rows = TRY(tx.select(kInsertSmall, {data}));
+    sql::Rows rows = TRY(tx.select(kInsertSmall, {data, crypto::crc32c(data)}));
     if (!TRY(rows.next())) return malformed_row();
     const std::int64_t id = rows.integer(0);
     while (TRY(rows.next())) {
@@ -197,7 +202,21 @@ Result<std::int64_t> insert_small(sql::Transaction& tx, ByteView data) {
 }
 
 Result<void> update_small(sql::Transaction& tx, std::int64_t small_id, ByteView data) {
-    if (TRY(tx.execute(kUpdateSmall, {small_id, data})) != 1) return malformed_row();
+    if (TRY(tx.execute(kUpdateSmall, {small_id, data, crypto::crc32c(data)})) != 1)
+        return malformed_row();
+    return ok();
+}
+
+Result<void> check_small(sql::Reader& db, const ShareRow& row) {
+    sql::Rows rows = TRY(db.select(kCheckSmall, {row.small_id}));
+    if (!TRY(rows.next()))
+        return fail(ErrorKind::corrupt, "storage.corrupt", "a small share's bytes are gone");
+    const ByteView data = rows.blob(0);
+    if (data.size() != row.length)
+        return fail(ErrorKind::corrupt, "storage.corrupt",
+                    "a small share's bytes do not belong to its row");
+    if (!rows.is_null(1) && rows.integer(1) != std::int64_t{crypto::crc32c(data)})
+        return fail(ErrorKind::corrupt, "storage.corrupt", "a small share fails its checksum");
     return ok();
 }
 

@@ -28,6 +28,9 @@ Result<std::optional<ByteBuffer>> load_small(sql::Reader& db, std::int64_t small
 // Returns the new small_id.
 Result<std::int64_t> insert_small(sql::Transaction& tx, ByteView data);
 Result<void> update_small(sql::Transaction& tx, std::int64_t small_id, ByteView data);
+// Fails with storage.corrupt unless the row's bytes are there and fit its length and their checksum
+// (rows of the first release have none).
+Result<void> check_small(sql::Reader& db, const ShareRow& row);
 Result<void> delete_small(sql::Transaction& tx, std::int64_t small_id);
 // Fails with storage.share_exists.
 Result<void> insert_share(sql::Transaction& tx, const IndexKey& key, const ShareRow& row,

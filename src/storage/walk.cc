@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "storage/care_tables.h"
 
 namespace s4::storage {
 namespace {
@@ -112,7 +113,10 @@ rt::Task<Result<std::size_t>> Walk::purge_step(const rt::Context& ctx, GridId gr
             ++deleted;
         }
         const std::size_t left = shares.size() - deleted;
-        if (left == 0) TRY(tables::delete_advisories(tx, grid));
+        if (left == 0) {
+            TRY(tables::delete_advisories(tx, grid));
+            TRY(tables::purge_quarantine(tx, grid, now));
+        }
         const UsageRow used =
             TRY(tables::change_usage(tx, grid, -static_cast<std::int64_t>(deleted), -bytes));
         return Done{used, left};

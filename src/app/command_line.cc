@@ -140,6 +140,17 @@ struct Parser {
                                 "Used bytes, shares by kind, leases by age, last activity");
         takes_grid(status);
         status->add_flag("--json", storage.json, "Print JSON for scripts");
+        CLI::App* check = verb(Verb::check, "check",
+                               "Compare index and blobs both ways and verify every checksum");
+        takes_grid(check);
+        check->add_flag("--json", storage.json, "Print JSON for scripts");
+        check->add_flag("--repair", storage.repair,
+                        "Repair what can be: usage, orphans; damaged shares are put aside, so that "
+                        "clients upload them anew");
+        verb(Verb::rebuild_index, "rebuild-index",
+             "Make the index of large shares anew from the blobs; the server must not run "
+             "(docs/recovery.md)");
+        check->add_option("--from", storage.from, "Where an interrupted check goes on");
     }
 
     void add_copies() {

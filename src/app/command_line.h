@@ -29,9 +29,11 @@ struct SubscriptionCommand {
 
 // `s4 storage ...`: what is stored, grid by grid.
 struct StorageCommand {
-    enum class Verb : std::uint8_t { status };
+    enum class Verb : std::uint8_t { status, check, rebuild_index };
     Verb verb{};
-    std::string grid;  // its subscription's number; empty: all grids
+    std::string grid;     // its subscription's number; empty: all grids
+    bool repair = false;  // check
+    std::string from;     // check
     bool json = false;
 };
 

@@ -60,6 +60,11 @@ TEST(CommandLine, SubscriptionVerbsCarryTheirArguments) {
     EXPECT_EQ(std::get<StorageCommand>(status.command).verb, StorageCommand::Verb::status);
     EXPECT_EQ(std::get<StorageCommand>(status.command).grid, "7");
     EXPECT_TRUE(std::get<StorageCommand>(status.command).json);
+    const auto check = std::get<StorageCommand>(
+        parse({"storage", "check", "--repair", "--from", "usage 3"}).command);
+    EXPECT_EQ(check.verb, StorageCommand::Verb::check);
+    EXPECT_TRUE(check.repair);
+    EXPECT_EQ(check.from, "usage 3");
     EXPECT_EQ(answer({"storage"}).exit_code, 2);
     EXPECT_EQ(std::get<BackupCommand>(parse({"backup", "/b"}).command).directory, "/b");
     EXPECT_EQ(std::get<RestoreCommand>(parse({"restore", "/b"}).command).directory, "/b");

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "app/migrations.h"
 #include "app/pages_port.h"
 #include "app/version.h"
 #include "base/log.h"
-#include "billing/schema.h"
 #include "billing/test_payments.h"
 #include "blob/directory_store.h"
 #include "control/announcer.h"
@@ -24,10 +24,8 @@
 #include "introducer/records.h"
 #include "probe/grid_probe.h"
 #include "rt/scope.h"
-#include "service/schema.h"
 #include "service/service.h"
 #include "storage/engine.h"
-#include "storage/schema.h"
 #include "tenants/directory.h"
 #include "web/admin.h"
 #include "web/site.h"
@@ -39,15 +37,6 @@ constexpr std::uint64_t kPlansFileBytesMax = 1 * kMiB;
 constexpr std::uint64_t kPemBytesMax = 64 * kKiB;
 constexpr Duration kEvictEvery = std::chrono::minutes(1);
 constexpr Duration kIdleTimeMax = std::chrono::minutes(10);
-
-// In the order in which tables refer to each other.
-std::vector<sql::Migration> all_migrations() {
-    std::vector<sql::Migration> out;
-    for (const auto folder : {tenants::migrations(), introducer::migrations(),
-                              storage::migrations(), billing::migrations(), service::migrations()})
-        out.insert(out.end(), folder.begin(), folder.end());
-    return out;
-}
 
 std::string application_version() {
     return fmt::format("s4/{}", kVersion);
@@ -252,8 +241,11 @@ rt::Task<Result<void>> Node::open_stores(const rt::Context& ctx) {
     doors_->directory = CO_TRY(co_await tenants::Directory::create(
         ctx, *ground_->database, *ground_->keyring, tenants::kIdleGridsMax));
     doors_->policies.follow(*doors_->directory);
-    doors_->engine = CO_TRY(co_await storage::Engine::create(
-        ctx, runtime, *ground_->database, *ground_->blobs, *ground_->master, doors_->policies, {}));
+    storage::EngineOptions engine;
+    engine.scrub_bytes_per_s = options_.scrub_bytes_per_s;
+    doors_->engine =
+        CO_TRY(co_await storage::Engine::create(ctx, runtime, *ground_->database, *ground_->blobs,
+                                                *ground_->master, doors_->policies, engine));
     co_return ok();
 }
 

@@ -46,6 +46,9 @@ constexpr std::array kSettings{
             "What is logged, as JSON lines on standard error."},
     Setting{"drain", SettingKind::seconds, "20", "",
             "Seconds that requests under way get to end after SIGTERM."},
+    Setting{"scrub-mib-per-s", SettingKind::count, "8", "",
+            "MiB a second that the scrub reads at most while it verifies every share once in 30 "
+            "days; 0 turns it off."},
     Setting{"threads", SettingKind::count, "4", "", "Threads for disk and database reads."},
 };
 
@@ -248,6 +251,8 @@ Result<ServeOptions> make_serve_options(std::span<const SettingValues> layers) {
                     : level == "warning" ? log::Level::warning
                                          : log::Level::error;
     out.drain = std::chrono::seconds(TRY(parse_count("drain", text("drain"), " of seconds")));
+    out.scrub_bytes_per_s =
+        kMiB * TRY(parse_count("scrub-mib-per-s", text("scrub-mib-per-s"), " of MiB a second"));
     out.threads = TRY(parse_count("threads", text("threads"), " from 1 to 64"));
     if (out.threads < 1 || out.threads > 64)
         return refuse("threads takes a whole number from 1 to 64");

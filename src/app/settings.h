@@ -65,6 +65,7 @@ struct ServeOptions {
     log::Level log_level = log::Level::info;
     Duration drain{};
     std::size_t threads = 0;
+    std::uint64_t scrub_bytes_per_s = 0;
 };
 
 // Merges `layers` (the first has the last word) over the defaults and checks them together.

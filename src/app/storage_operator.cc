@@ -7,6 +7,8 @@
 #include <cstdio>
 
 #include "app/ask.h"
+#include "app/check_operator.h"
+#include "app/rebuild_operator.h"
 #include "codec/json.h"
 
 namespace s4::app {
@@ -82,6 +84,8 @@ int print_status(const std::string& state, const StorageCommand& command) {
         const json::Value* rest = page->find("more");
         const json::Value* next = page->find("after");
         more = rest != nullptr && rest->as_bool().value_or(false) && next != nullptr;
+        if (!more && !command.json && page->find("care") != nullptr)
+            print_care(*page->find("care"));
         if (more) after = next->as_int64().value_or(after);
     }
     if (command.json) fmt::print("{}\n", json::to_text(json::Value(std::move(all))));
@@ -94,6 +98,10 @@ int run_storage(const std::string& state, const StorageCommand& command) {
     switch (command.verb) {
         case StorageCommand::Verb::status:
             return print_status(state, command);
+        case StorageCommand::Verb::check:
+            return run_check(state, command);
+        case StorageCommand::Verb::rebuild_index:
+            return run_rebuild(state);
     }
     return 1;
 }

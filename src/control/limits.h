@@ -27,6 +27,10 @@ inline constexpr int kAnnounceReportEveryGrids = 1024;  // in the log
 // After a step that failed, until it is tried again.
 inline constexpr Duration kAnnounceRetryTime = std::chrono::seconds(10);
 
+// Steps of a check in one answer, and findings after which it is given early (each below 1 KiB).
+inline constexpr int kCheckStepsPerAnswer = 64;
+inline constexpr std::size_t kFindingsPerAnswer = 256;
+
 // Bytes of a blob that a backup or a restore copies at once.
 inline constexpr std::size_t kCopyBytes = 1 * kMiB;
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "control/check_command.h"
 #include "control/limits.h"
 
 namespace s4::control {
@@ -33,6 +34,13 @@ json::Array leases_of(const storage::GridFigures& figures) {
 rt::Task<Result<json::Value>> StorageCommands::run(const rt::Context& ctx, const Request& request,
                                                    Tell& tell) {
     if (request.command == "storage.status") co_return co_await status(ctx, request, tell);
+    if (request.command == "storage.check") {
+        std::optional<GridId> grid;
+        if (request.members.find("subscription") != nullptr)
+            grid = CO_TRY(co_await subscription_of(ctx, request))
+        .grid;
+        co_return co_await run_check(ctx, engine_, request, grid, tell);
+    }
     co_return unknown_command(request);
 }
 
@@ -72,8 +80,10 @@ rt::Task<Result<json::Value>> StorageCommands::status_page(const rt::Context& ct
         if (view.grid) grids.push_back(CO_TRY(co_await status_of(ctx, view)));
     }
     const bool more = rows.size() == static_cast<std::size_t>(kSubscriptionsPerPage);
-    co_return json::Value(
-        json::Object{{"grids", std::move(grids)}, {"after", after.value}, {"more", more}});
+    co_return json::Value(json::Object{{"grids", std::move(grids)},
+                                       {"after", after.value},
+                                       {"more", more},
+                                       {"care", CO_TRY(co_await describe_care(ctx, engine_))}});
 }
 
 rt::Task<Result<json::Value>> StorageCommands::status_of(const rt::Context& ctx,

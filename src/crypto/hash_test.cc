@@ -83,6 +83,17 @@ RC_GTEST_PROP(Crc32c, TheInstructionAndTheTableAgreeAndPiecesJoin,
     RC_ASSERT(crc32c_extend_portable(crc32c_extend_portable(0, a), b) == crc32c(both));
 }
 
+TEST(Crc32c, TheInstructionAndTheTableAgreeOnLongBytes) {
+    SeededRandom random(1);
+    ByteBuffer bytes(20'000);
+    random.fill(bytes);
+    for (const std::size_t size : {3071, 3072, 3073, 6143, 6144, 6145, 9999, 19'990})
+        for (std::size_t from = 0; from < 9; ++from) {
+            const ByteView some = ByteView(bytes).subspan(from, size);
+            EXPECT_EQ(crc32c_extend(7, some), crc32c_extend_portable(7, some)) << size;
+        }
+}
+
 TEST(Random, NumbersBelowABoundStayBelowAndReachEachValue) {
     SeededRandom random(1);
     std::array<int, 7> seen{};

@@ -10,6 +10,7 @@ import json
 import pathlib
 import shutil
 import sys
+import traceback
 
 import load
 import peers
@@ -50,6 +51,7 @@ def start(names, base):
 
 def measure_row(row, servers, wish, results):
     """All runs of one row; the servers take turns."""
+    row.prepare(servers)
     for connections in row.connections(wish.connections):
         runs = {name: [] for name in servers if row.applies(name)}
         for turn in range(row.runs or wish.runs):
@@ -62,6 +64,16 @@ def measure_row(row, servers, wish, results):
         print(report.line(row, connections, results[row.name][connections]), flush=True)
 
 
+def attempt(failed, what, work, *arguments):
+    """The work's figures; None, and a word on the terminal, when it failed: the other rows are still worth having."""
+    try:
+        return work(*arguments)
+    except Exception:
+        failed.append(what)
+        print(f"{what}: FAILED\n{traceback.format_exc()}", flush=True)
+        return None
+
+
 def main():
     wish = arguments()
     wish.warmup = min(0.5, wish.seconds / 4)
@@ -71,16 +83,16 @@ def main():
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(parents=True)
     servers = start(names, base)
-    results, single = {}, {}
+    results, single, failed = {}, {}, []
     try:
         for measurement in solitary.MEASUREMENTS:
             if wish.only in measurement.name:
-                single[measurement.name] = {n: measurement.run(p, wish, base) for n, p in servers.items() if n != "nginx"}
+                single[measurement.name] = {n: attempt(failed, f"{measurement.name}, {n}", measurement.run, p, wish, base)
+                                            for n, p in servers.items() if n != "nginx"}
                 print(measurement.name, single[measurement.name], flush=True)
         for row in rows.ROWS:
             if wish.only in row.name:
-                row.prepare(servers)
-                measure_row(row, servers, wish, results)
+                attempt(failed, row.name, measure_row, row, servers, wish, results)
     finally:
         for peer in servers.values():
             peer.stop()
@@ -90,6 +102,8 @@ def main():
     output.write_text(report.document(results, single, wish))
     print(f"written to {output}")
     shutil.rmtree(base, ignore_errors=True)
+    print("".join(f"failed: {what}\n" for what in failed), end="")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

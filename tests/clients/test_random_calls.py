@@ -44,6 +44,7 @@ def grids(server, tmp_path_factory):
 
 
 @pytest.mark.s4_only
+@pytest.mark.timeout(0 if MORE else 300)
 @pytest.mark.parametrize("protocol", ["https", "foolscap"])
 def test_random_calls_get_tahoes_answers_but_for_the_listed_differences(grids, protocol):
     rows = [row for row in table("protocol") if row[0] == protocol]

@@ -177,7 +177,9 @@ rt::Task<Result<void>> Service::announce_grid(const rt::Context& ctx, const Job&
         ctx, [&](sql::Reader& db) -> Result<std::optional<tenants::Grid>> {
             const SignUpRow sign_up = TRY(load_sign_up(db, job.subscription));
             if (!sign_up.grid) return std::nullopt;
-            return tenants::load_grid(db, *sign_up.grid);
+            auto record = TRY(tenants::load_grid(db, *sign_up.grid));
+            if (record && record->policy.state == tenants::GridState::closed) return std::nullopt;
+            return record;
         }));
     if (grid) {
         const tenants::Keyring& keyring = with_.directory.keyring();

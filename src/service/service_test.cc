@@ -286,6 +286,35 @@ TEST_F(ServiceTest, CancellingMakesTheGridReadOnlyAndPayingBringsItBack) {
     EXPECT_EQ(view(sign_up.subscription).grid, grid);
 }
 
+TEST_F(ServiceTest, TheChoiceOfTransportsIsKeptWhenTheStateChangesAndSurvivesAKill) {
+    const SubscriptionId id = begin().subscription;
+    const auto choose = [&](tenants::Transports transports) {
+        return world_.run(
+            world_.service().set_transports(world_.ctx(), id, transports, Actor::customer));
+    };
+    EXPECT_EQ(choose(tenants::Transports::foolscap_only).error().code(), "service.no_grid");
+    pay(id);
+    world_.run_jobs();
+    const GridId grid = *view(id).grid;
+    EXPECT_EQ(view(id).transports, tenants::Transports::both);
+
+    const auto chosen = choose(tenants::Transports::foolscap_only);
+    ASSERT_TRUE(chosen) << chosen.error().to_string();
+    EXPECT_EQ(chosen->transports, tenants::Transports::foolscap_only);
+    world_.restart();
+    EXPECT_EQ(world_.run_jobs(), 1) << "the announcement was still owed";
+    const auto announced =
+        world_.run(world_.introducer().announcements(world_.ctx(), grid))->front();
+    EXPECT_EQ(announced->content.find("anonymous-storage-NURLs"), nullptr);
+    ASSERT_TRUE(choose(tenants::Transports::foolscap_only));
+    EXPECT_EQ(world_.run_jobs(), 0) << "the same choice again owes nothing";
+
+    ASSERT_TRUE(world_.run(world_.service().cancel(world_.ctx(), id, Actor::customer)));
+    pay(id);
+    EXPECT_EQ(policy(grid).announced, tenants::Transports::foolscap_only);
+    EXPECT_EQ(policy(grid).state, tenants::GridState::served);
+}
+
 TEST_F(ServiceTest, ACancelledSubscriptionIsNotPurgedByItself) {
     const SignUp sign_up = begin();
     pay(sign_up.subscription);

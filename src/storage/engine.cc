@@ -205,6 +205,14 @@ rt::Task<Result<std::vector<LeaseInfo>>> Engine::leases(const rt::Context& ctx, 
     co_return co_await state_->walk.leases(ctx, grid, index, share);
 }
 
+rt::Task<Result<void>> Engine::adopt_leases(const rt::Context& ctx, GridId grid,
+                                            const StorageIndex& index,
+                                            std::vector<AdoptedLeases> adopted,
+                                            LeaseSecrets instead_of) {
+    co_return co_await state_->walk.adopt_leases(ctx, grid, index, std::move(adopted),
+                                                 std::move(instead_of));
+}
+
 rt::Task<Result<Secret>> Engine::write_enabler(const rt::Context& ctx, GridId grid,
                                                const StorageIndex& index) {
     co_return co_await state_->walk.write_enabler(ctx, grid, index);

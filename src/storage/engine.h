@@ -236,6 +236,14 @@ class Engine {
         std::optional<std::pair<StorageIndex, ShareNumber>> after, std::size_t limit);
     rt::Task<Result<std::vector<LeaseInfo>>> leases(const rt::Context& ctx, GridId grid,
                                                     const StorageIndex& index, ShareNumber share);
+    // For import: puts the leases that another server kept on shares of the index, as they are and
+    // however many; of two with the same renew secret the later expiry counts. Those of
+    // `instead_of`, under which the import stored the shares, go. Shares that are gone are left
+    // out.
+    rt::Task<Result<void>> adopt_leases(const rt::Context& ctx, GridId grid,
+                                        const StorageIndex& index,
+                                        std::vector<AdoptedLeases> adopted,
+                                        LeaseSecrets instead_of);
     // The slot's write enabler, for export. Fails with storage.no_such_share.
     rt::Task<Result<Secret>> write_enabler(const rt::Context& ctx, GridId grid,
                                            const StorageIndex& index);

@@ -49,6 +49,36 @@ TEST_F(LeasesTest, ANewSecretAddsALeaseToEveryShare) {
     EXPECT_EQ(leases(3).size(), 2u);
 }
 
+TEST_F(LeasesTest, LeasesOfAnotherServerTakeThePlaceOfTheImportsOwn) {
+    policies_.by_grid[1].leases_per_share_max = 2;
+    ASSERT_TRUE(put(index_, 0, bytes("a"), 9));  // under the import's secrets
+    const auto hashed = [](std::uint8_t n, UnixSeconds expires) {
+        return LeaseInfo{crypto::blake2b_256(lease_secrets(n).renew.reveal()),
+                         crypto::blake2b_256(lease_secrets(n).cancel.reveal()), expires};
+    };
+    const std::vector<LeaseInfo> kept = {hashed(1, 1000), hashed(2, 2000), hashed(3, 3000)};
+    const auto adopt = [&] {
+        return run(
+            engine_->adopt_leases(ctx(), kGrid, index_, {{0, kept}, {5, kept}}, lease_secrets(9)));
+    };
+    ASSERT_TRUE(adopt());
+    const auto expiries = [&] {
+        std::vector<UnixSeconds> out;
+        for (const LeaseInfo& lease : leases(0)) out.push_back(lease.expires);
+        return out;
+    };
+    EXPECT_THAT(expiries(), testing::UnorderedElementsAre(1000, 2000, 3000))
+        << "past or over the limit, they are kept";
+    EXPECT_THAT(leases(5), IsEmpty());
+
+    // A client renewed one, and the import goes on after a restart.
+    EXPECT_EQ(add(2).value(), 1u);
+    restart();
+    ASSERT_TRUE(adopt());
+    EXPECT_THAT(expiries(),
+                testing::UnorderedElementsAre(1000, testing::Ge(now() + kLeaseSeconds - 60), 3000));
+}
+
 TEST_F(LeasesTest, AnUnknownIndexTakesNoLease) {
     EXPECT_EQ(add(1).value(), 0u);
     EXPECT_THAT(leases(0), IsEmpty());

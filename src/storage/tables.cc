@@ -77,6 +77,9 @@ constexpr Query kRenewLease{
     "storage.renew_lease",
     "UPDATE storage_lease SET expires_s = CASE WHEN expires_s < $5 THEN $5 ELSE expires_s END "
     "WHERE grid = $1 AND si = $2 AND renew_hash = $3 AND share = $4"};
+constexpr Query kDeleteLease{
+    "storage.delete_lease",
+    "DELETE FROM storage_lease WHERE grid = $1 AND si = $2 AND renew_hash = $3 AND share = $4"};
 constexpr Query kCountLeases{
     "storage.count_leases",
     "SELECT count(*) FROM storage_lease WHERE grid = $1 AND si = $2 AND share = $3"};
@@ -376,6 +379,12 @@ Result<void> put_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber sh
     if (rule.above_limit == NewLeases::skip) return ok();
     return fail(ErrorKind::too_large, "storage.too_many_leases",
                 "the share has as many leases as one may have");
+}
+
+Result<void> delete_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber share,
+                          const Hash& renew_hash) {
+    TRY(tx.execute(kDeleteLease, {key.grid, key.index.bytes, renew_hash, share}));
+    return ok();
 }
 
 Result<std::vector<LeaseInfo>> load_leases(sql::Reader& db, const IndexKey& key,

@@ -93,6 +93,9 @@ Result<void> insert_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber
 // Renews the share's lease of this renew secret, or adds it.
 Result<void> put_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber share,
                        const Lease& lease, const LeaseRule& rule);
+// The share's lease of this renew secret, if there is one.
+Result<void> delete_lease(sql::Transaction& tx, const IndexKey& key, ShareNumber share,
+                          const Hash& renew_hash);
 Result<std::vector<LeaseInfo>> load_leases(sql::Reader& db, const IndexKey& key, ShareNumber share);
 
 // -- usage --

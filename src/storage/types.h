@@ -149,6 +149,12 @@ struct LeaseInfo {
     UnixSeconds expires = 0;
 };
 
+// The leases that a share brings with it from another server.
+struct AdoptedLeases {
+    ShareNumber share = 0;
+    std::vector<LeaseInfo> leases;
+};
+
 }  // namespace s4::storage
 
 template <>

@@ -77,6 +77,33 @@ rt::Task<Result<std::vector<LeaseInfo>>> Walk::leases(const rt::Context& ctx, Gr
         ctx, [&](sql::Reader& db) { return tables::load_leases(db, key, share); });
 }
 
+rt::Task<Result<void>> Walk::adopt_leases(const rt::Context& ctx, GridId grid,
+                                          const StorageIndex& index,
+                                          std::vector<AdoptedLeases> adopted,
+                                          LeaseSecrets instead_of) {
+    CO_TRY(core_.writable(grid));
+    CO_TRY(check_secrets(instead_of));
+    const IndexKey key{grid, index};
+    const tables::Lease placeholder = core_.lease(instead_of);
+    const tables::LeaseRule rule{tables::NewLeases::add, tables::NewLeases::refuse,
+                                 static_cast<std::size_t>(INT64_MAX)};
+    auto done = co_await core_.db.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
+        const IndexRows rows = TRY(tables::load_index(tx, key));
+        for (const AdoptedLeases& share : adopted) {
+            if (!find_share(rows, share.share)) continue;
+            for (const LeaseInfo& lease : share.leases)
+                TRY(tables::put_lease(tx, key, share.share,
+                                      {lease.renew_hash, lease.cancel_hash, lease.expires}, rule));
+        }
+        // An import's call may have renewed on every share of the index.
+        for (const ShareRow& row : rows)
+            TRY(tables::delete_lease(tx, key, row.share, placeholder.renew_hash));
+        return ok();
+    });
+    if (!done) co_return fail(core_.alarm(std::move(done).error()));
+    co_return ok();
+}
+
 rt::Task<Result<Secret>> Walk::write_enabler(const rt::Context& ctx, GridId grid,
                                              const StorageIndex& index) {
     const IndexKey key{grid, index};

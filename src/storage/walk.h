@@ -26,6 +26,10 @@ class Walk {
         std::optional<std::pair<StorageIndex, ShareNumber>> after, std::size_t limit);
     rt::Task<Result<std::vector<LeaseInfo>>> leases(const rt::Context& ctx, GridId grid,
                                                     const StorageIndex& index, ShareNumber share);
+    rt::Task<Result<void>> adopt_leases(const rt::Context& ctx, GridId grid,
+                                        const StorageIndex& index,
+                                        std::vector<AdoptedLeases> adopted,
+                                        LeaseSecrets instead_of);
     rt::Task<Result<Secret>> write_enabler(const rt::Context& ctx, GridId grid,
                                            const StorageIndex& index);
     rt::Task<Result<Usage>> recount(const rt::Context& ctx, GridId grid);

@@ -46,26 +46,42 @@ Result<Keyring> Keyring::create(const crypto::MasterKey& master) {
                    TRY(crypto::KeyedHash::create(master, "s4 storage swissnum lookup v1")));
 }
 
-Tub Keyring::new_tub(crypto::Random& random, UnixSeconds now, TubRole role,
-                     crypto::Digest256& lookup) const {
-    const crypto::TlsIdentity tls = crypto::TlsIdentity::generate(random, now);
-    const Secret swissnum = new_swissnum(random);
-    const std::string tub_id = tls.certificate.tub_id();
-    lookup = lookup_hash(role, swissnum.reveal());
+AdoptedTub Keyring::new_tub(crypto::Random& random, UnixSeconds now) {
+    crypto::TlsIdentity tls = crypto::TlsIdentity::generate(random, now);
+    return {std::move(tls), new_swissnum(random)};
+}
+
+Tub Keyring::seal_tub(crypto::Random& random, TubRole role, const AdoptedTub& tub,
+                      crypto::Digest256& lookup) const {
+    const crypto::PrivateKey& key = tub.tls.key;
+    const std::string tub_id = tub.tls.certificate.tub_id();
+    lookup = lookup_hash(role, tub.swissnum.reveal());
     return {.role = role,
             .tub_id = tub_id,
-            .certificate_der = to_buffer(tls.certificate.der()),
-            .key_form = KeyForm::p256_scalar,
-            .sealed_key = sealer_.seal(random, tls.key.p256_scalar(), tub_key_place(tub_id)),
-            .sealed_swissnum = sealer_.seal(random, swissnum, swissnum_place(tub_id))};
+            .certificate_der = to_buffer(tub.tls.certificate.der()),
+            .key_form = key.is_p256() ? KeyForm::p256_scalar : KeyForm::pkcs8,
+            .sealed_key = sealer_.seal(random, key.is_p256() ? key.p256_scalar() : key.to_der(),
+                                       tub_key_place(tub_id)),
+            .sealed_swissnum = sealer_.seal(random, tub.swissnum, swissnum_place(tub_id))};
 }
 
 NewGrid Keyring::new_grid(crypto::Random& random, UnixSeconds now, const Policy& policy) const {
     const auto server_key = crypto::Ed25519PrivateKey::generate(random);
+    AdoptedTub introducer = new_tub(random, now);
+    return adopted_grid(random, now, policy,
+                        {new_tub(random, now), std::move(introducer), server_key, ""});
+}
+
+NewGrid Keyring::adopted_grid(crypto::Random& random, UnixSeconds now, const Policy& policy,
+                              const AdoptedIdentity& identity) const {
+    const auto server_key =
+        identity.server_key ? *identity.server_key : crypto::Ed25519PrivateKey::generate(random);
     const crypto::Ed25519PublicKey& public_key = server_key.public_key();
     crypto::Digest256 introducer_lookup, storage_lookup;
-    Tub introducer = new_tub(random, now, TubRole::introducer, introducer_lookup);
-    Tub storage = new_tub(random, now, TubRole::storage, storage_lookup);
+    Tub introducer = seal_tub(random, TubRole::introducer,
+                              identity.introducer ? *identity.introducer : new_tub(random, now),
+                              introducer_lookup);
+    Tub storage = seal_tub(random, TubRole::storage, identity.storage, storage_lookup);
     return {.grid = {.id = {},
                      .created = now,
                      .policy = policy,
@@ -74,7 +90,9 @@ NewGrid Keyring::new_grid(crypto::Random& random, UnixSeconds now, const Policy&
                      .server_key = public_key,
                      .sealed_server_key =
                          sealer_.seal(random, server_key.seed(), server_key_place(public_key)),
-                     .permutation_seed = new_permutation_seed(public_key)},
+                     .permutation_seed = identity.permutation_seed.empty()
+                                             ? new_permutation_seed(public_key)
+                                             : identity.permutation_seed},
             .introducer_lookup = introducer_lookup,
             .storage_lookup = storage_lookup};
 }

@@ -2,6 +2,7 @@
 // any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -20,6 +21,21 @@ struct NewGrid {
     Grid grid;  // without id and change
     crypto::Digest256 introducer_lookup{};
     crypto::Digest256 storage_lookup{};
+};
+
+// A tub that was another node's until now.
+struct AdoptedTub {
+    crypto::TlsIdentity tls;
+    Secret swissnum;
+};
+
+// The identity of a storage node that is to go on as a grid, so that what its clients were told
+// stays true.
+struct AdoptedIdentity {
+    AdoptedTub storage;
+    std::optional<AdoptedTub> introducer;                 // without it, a new one is made
+    std::optional<crypto::Ed25519PrivateKey> server_key;  // likewise
+    std::string permutation_seed;  // empty: as of a new node with this server key
 };
 
 // One generation of the identity that the service's TLS port presents to GBS clients.
@@ -46,6 +62,10 @@ class Keyring {
     // Two P-256 tubs with swissnums, a signing key and a permutation seed, all new. Under 1 ms.
     NewGrid new_grid(crypto::Random& random, UnixSeconds now, const Policy& policy) const;
 
+    // The same with another node's identity.
+    NewGrid adopted_grid(crypto::Random& random, UnixSeconds now, const Policy& policy,
+                         const AdoptedIdentity& identity) const;
+
     // Errors of all: seal.*, key.invalid, certificate.invalid, ed25519.invalid_key; each means that
     // the row is damaged or the master key is another.
     Result<crypto::TlsIdentity> tls_identity(const Tub& tub) const;
@@ -66,8 +86,9 @@ class Keyring {
           introducer_hash_(std::move(introducer_hash)),
           storage_hash_(std::move(storage_hash)) {}
 
-    Tub new_tub(crypto::Random& random, UnixSeconds now, TubRole role,
-                crypto::Digest256& lookup) const;
+    static AdoptedTub new_tub(crypto::Random& random, UnixSeconds now);
+    Tub seal_tub(crypto::Random& random, TubRole role, const AdoptedTub& tub,
+                 crypto::Digest256& lookup) const;
 
     crypto::Sealer sealer_;
     crypto::KeyedHash introducer_hash_;

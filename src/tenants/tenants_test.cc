@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
 
 #include "crypto/seeded_random.h"
 #include "rt/asio/backend.h"
@@ -115,6 +118,35 @@ TEST_F(TenantsTest, IdentitiesHaveTheFormsThatClientsExpect) {
     }
     EXPECT_NE(grid->introducer.tub_id, grid->storage.tub_id);
     EXPECT_EQ(grid->permutation_seed.size(), 84u);
+}
+
+TEST_F(TenantsTest, AnotherNodesIdentityGoesOnAsAGrid) {
+    std::ifstream pem(S4_SOURCE_DIR "/src/crypto/testdata/rsa_node.pem");
+    const std::string text{std::istreambuf_iterator<char>(pem), {}};
+    const auto rsa = crypto::TlsIdentity::from_pem(Secret(as_bytes(text))).value();
+    const auto p256 = crypto::TlsIdentity::generate(random_, kNow);
+    const auto key = crypto::Ed25519PrivateKey::generate(random_);
+    const Secret name(as_bytes("ip35fzqb5cysr7bb5kcqjpqhpdb7ipwy"));
+    const Secret other(as_bytes("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    const NewGrid made =
+        keyring_.adopted_grid(random_, kNow, {}, {{rsa, name}, {{p256, other}}, key, "seed"});
+    const GridId id = write([&](sql::Transaction& tx) { return insert_grid(tx, made); }).value();
+    open();
+    const GridPtr grid = by_swissnum(name).value();
+    EXPECT_EQ(grid->id, id);
+    EXPECT_EQ(grid->permutation_seed, "seed");
+    EXPECT_EQ(keyring_.server_key(*grid)->public_key(), key.public_key());
+    EXPECT_EQ(grid->storage.tub_id, rsa.certificate.tub_id());
+    EXPECT_EQ(keyring_.swissnum(grid->storage).value(), name);
+    EXPECT_EQ(keyring_.tls_identity(grid->storage)->to_pem(), rsa.to_pem()) << "RSA too";
+    EXPECT_EQ(keyring_.tls_identity(grid->introducer)->to_pem(), p256.to_pem());
+    EXPECT_EQ(keyring_.swissnum(grid->introducer).value(), other);
+
+    // What it does not bring is new.
+    const auto storage = crypto::TlsIdentity::generate(random_, kNow);
+    const NewGrid bare = keyring_.adopted_grid(random_, kNow, {}, {{storage, other}, {}, {}, ""});
+    EXPECT_EQ(bare.grid.introducer.tub_id.size(), 32u);
+    EXPECT_EQ(bare.grid.permutation_seed.size(), 84u);
 }
 
 TEST_F(TenantsTest, AGridIsFoundByEitherTubId) {

@@ -91,6 +91,29 @@ Result<bool> Service::is_wanted(sql::Transaction& tx, const Job& job) {
     return false;
 }
 
+Result<introducer::Announcement> Service::first_announcement(
+    const tenants::Grid& grid, std::optional<std::int64_t> seqnum) const {
+    const tenants::Keyring& keyring = with_.directory.keyring();
+    const introducer::StorageServer server = TRY(storage_server_of(keyring, grid, with_.gate));
+    const crypto::Ed25519PrivateKey key = TRY(keyring.server_key(grid));
+    return introducer::verify(introducer::announce(
+        server, introducer::next_seqnum(seqnum, with_.runtime.reactor.unix_s()), key,
+        with_.runtime.random));
+}
+
+Result<GridId> Service::give_grid(sql::Transaction& tx, const billing::Subscription& subscription,
+                                  const tenants::NewGrid& grid,
+                                  const introducer::Announcement& announcement, Actor actor,
+                                  UnixSeconds now) {
+    const GridId id = TRY(tenants::insert_grid(tx, grid));
+    TRY(tenants::update_policy(
+        tx, id, policy_of(plan_of(subscription), subscription.state, tenants::Transports::both)));
+    TRY(introducer::store(tx, id, announcement, now));
+    TRY(set_grid(tx, subscription.id, id));
+    TRY(audit(tx, actor, "grid_made", subscription.id, grid.grid.storage.tub_id, now));
+    return id;
+}
+
 // One transaction makes the identities and the first announcement and moves the job on. Keys are
 // made before it, so that the writer does not wait for them; if it was done before, they are
 // forgotten.
@@ -101,26 +124,15 @@ rt::Task<Result<void>> Service::make_grid(const rt::Context& ctx, const Job& job
     const UnixSeconds now = with_.runtime.reactor.unix_s();
     const tenants::NewGrid grid = keyring.new_grid(
         with_.runtime.random, now, policy_of(plan_of(row), row.state, tenants::Transports::both));
-    const introducer::StorageServer server =
-        CO_TRY(storage_server_of(keyring, grid.grid, with_.gate));
-    const crypto::Ed25519PrivateKey key = CO_TRY(keyring.server_key(grid.grid));
-    const introducer::Announcement announcement = CO_TRY(introducer::verify(introducer::announce(
-        server, introducer::next_seqnum(std::nullopt, now), key, with_.runtime.random)));
+    const introducer::Announcement announcement =
+        CO_TRY(first_announcement(grid.grid, std::nullopt));
 
     CO_TRY(co_await with_.database.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
         if (!TRY(is_wanted(tx, job))) return ok();
         const billing::Subscription subscription =
             TRY(billing::load_subscription(tx, job.subscription));
-        if (!TRY(load_sign_up(tx, job.subscription)).grid) {
-            const GridId id = TRY(tenants::insert_grid(tx, grid));
-            TRY(tenants::update_policy(
-                tx, id,
-                policy_of(plan_of(subscription), subscription.state, tenants::Transports::both)));
-            TRY(introducer::store(tx, id, announcement, now));
-            TRY(set_grid(tx, job.subscription, id));
-            TRY(audit(tx, Actor::service, "grid_made", job.subscription, grid.grid.storage.tub_id,
-                      now));
-        }
+        if (!TRY(load_sign_up(tx, job.subscription)).grid)
+            TRY(give_grid(tx, subscription, grid, announcement, Actor::service, now));
         return move_job(tx, job.id, JobStep::check, now);
     }));
     co_return co_await with_.directory.catch_up(ctx);

@@ -19,6 +19,14 @@ constexpr sql::Query kSetShown{
     "service.set_shown", "UPDATE sign_ups SET shown = $1 WHERE subscription = $2 AND shown = 0"};
 constexpr sql::Query kSetDeclined{"service.set_declined",
                                   "UPDATE sign_ups SET declined = $1 WHERE subscription = $2"};
+constexpr sql::Query kInsertImport{
+    "service.insert_import",
+    "INSERT INTO imports (grid, subscription, begun, finished) VALUES ($1, $2, $3, $4)"};
+constexpr sql::Query kLoadImport{
+    "service.load_import",
+    "SELECT grid, subscription, begun, finished FROM imports WHERE grid = $1"};
+constexpr sql::Query kSetImportFinished{"service.set_import_finished",
+                                        "UPDATE imports SET finished = $1 WHERE grid = $2"};
 constexpr sql::Query kCountBeingChecked{
     "service.count_being_checked",
     "SELECT count(*) FROM jobs WHERE kind = 'provision' AND step = 'check'"};
@@ -114,6 +122,23 @@ Result<SignUpRow> load_sign_up(sql::Reader& db, SubscriptionId subscription) {
 
 Result<void> set_grid(sql::Transaction& tx, SubscriptionId subscription, GridId grid) {
     TRY(tx.execute(kSetGrid, {grid, subscription}));
+    return ok();
+}
+
+Result<void> insert_import(sql::Transaction& tx, const ImportRow& row) {
+    TRY(tx.execute(kInsertImport, {row.grid, row.subscription, row.begun, row.finished}));
+    return ok();
+}
+
+Result<std::optional<ImportRow>> load_import(sql::Reader& db, GridId grid) {
+    sql::Rows rows = TRY(db.select(kLoadImport, {grid}));
+    if (!TRY(rows.next())) return std::nullopt;
+    return ImportRow{rows.id<GridId>(0), rows.id<SubscriptionId>(1), rows.integer(2),
+                     rows.integer(3)};
+}
+
+Result<void> set_import_finished(sql::Transaction& tx, GridId grid, UnixSeconds at) {
+    TRY(tx.execute(kSetImportFinished, {at, grid}));
     return ok();
 }
 

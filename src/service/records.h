@@ -51,6 +51,17 @@ Result<void> delete_pages(sql::Transaction& tx, SubscriptionId subscription);
 Result<std::int64_t> count_address(sql::Transaction& tx, const crypto::Digest256& address,
                                    UnixSeconds since, UnixSeconds now);
 
+// A grid that came from a Tahoe storage node, and how far its shares are.
+struct ImportRow {
+    GridId grid;
+    SubscriptionId subscription;
+    UnixSeconds begun = 0;
+    UnixSeconds finished = 0;  // 0: shares are missing still
+};
+Result<void> insert_import(sql::Transaction& tx, const ImportRow& row);
+Result<std::optional<ImportRow>> load_import(sql::Reader& db, GridId grid);
+Result<void> set_import_finished(sql::Transaction& tx, GridId grid, UnixSeconds at);
+
 // What the customer will be told by mail, in the order in which it happened.
 enum class NoticeKind : std::uint8_t {
     grid_ready,

@@ -55,6 +55,14 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_by_subscription ON audit (subscription, id);
 )sql"},
+    {"service", 2, R"sql(
+CREATE TABLE imports (
+    grid BIGINT PRIMARY KEY,
+    subscription BIGINT NOT NULL REFERENCES subscriptions (id),
+    begun BIGINT NOT NULL,
+    finished BIGINT NOT NULL
+) CLUSTERED;
+)sql"},
 };
 
 }  // namespace

@@ -23,6 +23,7 @@
 #include "billing/subscription.h"
 #include "crypto/master_key.h"
 #include "crypto/seal.h"
+#include "introducer/announcement.h"
 #include "introducer/introducer.h"
 #include "rt/context.h"
 #include "rt/runtime.h"
@@ -66,6 +67,28 @@ struct SignUpRequest {
 struct SignUp {
     SubscriptionId subscription;
     Secret capability;  // the page's address ends with it
+};
+
+// A Tahoe storage node that is to go on as a grid.
+struct ImportRequest {
+    tenants::AdoptedIdentity identity;
+    // Of the node's last announcement; S4's are higher.
+    std::optional<std::int64_t> seqnum;
+    // Of a new subscription. An empty plan is the suggested one.
+    std::string email;
+    std::string plan;
+    std::optional<SubscriptionId> into;  // instead: one that is there, whose grid is empty
+};
+
+struct ImportPlan {
+    std::uint64_t quota_bytes = 0;
+    std::optional<GridId> resumes;  // an import of this node that was begun
+};
+
+struct Import {
+    SubscriptionId subscription;
+    GridId grid;
+    Secret capability;  // of a subscription just made
 };
 
 // Where a subscription stands, as its page tells it.
@@ -140,6 +163,20 @@ class Service {
                                                  std::string plan);
     // A new capability; every older one is void.
     rt::Task<Result<Secret>> replace_page(const rt::Context& ctx, SubscriptionId subscription);
+    // Which grid an import's shares go to, and how much it may hold. Changes nothing. Errors:
+    // email.invalid, plan.unknown, subscription.unknown; import.served_here (this service has that
+    // identity, and not by an unfinished import), import.other_subscription, import.not_active,
+    // import.not_empty.
+    rt::Task<Result<ImportPlan>> plan_import(const rt::Context& ctx, const ImportRequest& request);
+    // Makes what plan_import() says. A subscription made for it gets its provisioning as any other;
+    // a named one gets the new grid instead of its empty one, which is closed. Repeating it finds
+    // the import that is unfinished, and gives no capability. Errors: as above.
+    rt::Task<Result<Import>> begin_import(const rt::Context& ctx, ImportRequest request);
+    // Every share is there. Returns once the grid was checked and is shown; errors: as
+    // create_subscription().
+    rt::Task<Result<void>> finish_import(const rt::Context& ctx, Import import);
+    // The grid of a subscription. Errors: subscription.unknown, subscription.no_grid.
+    rt::Task<Result<tenants::GridPtr>> grid_of(const rt::Context& ctx, SubscriptionId subscription);
     rt::Task<Result<std::vector<billing::Subscription>>> list(const rt::Context& ctx,
                                                               SubscriptionId after, int limit);
     rt::Task<Result<std::vector<AuditRow>>> audit_log(const rt::Context& ctx,
@@ -172,6 +209,17 @@ class Service {
     // Whether the payment was booked just now.
     Result<bool> settle_in_tx(sql::Transaction& tx, SubscriptionId id,
                               const billing::Payment& payment, UnixSeconds now);
+
+    Result<ImportPlan> plan_import_in(sql::Reader& db, const ImportRequest& request) const;
+    rt::Task<Result<void>> check_is_empty(const rt::Context& ctx, SubscriptionId subscription);
+    // A grid's first announcement, signed.
+    Result<introducer::Announcement> first_announcement(const tenants::Grid& grid,
+                                                        std::optional<std::int64_t> seqnum) const;
+    // Puts the grid into the tables and links it with the subscription.
+    Result<GridId> give_grid(sql::Transaction& tx, const billing::Subscription& subscription,
+                             const tenants::NewGrid& grid,
+                             const introducer::Announcement& announcement, Actor actor,
+                             UnixSeconds now);
 
     // Whether the provisioning job is still at this step and its subscription is to be served;
     // a job that is no longer wanted is deleted.

@@ -151,6 +151,47 @@ struct Parser {
              "Make the index of large shares anew from the blobs; the server must not run "
              "(docs/recovery.md)");
         check->add_option("--from", storage.from, "Where an interrupted check goes on");
+        add_import(*verb(Verb::import_tahoe, "import-tahoe",
+                         "Take in a Tahoe-LAFS storage node, with its shares and its identity"));
+        add_export(*verb(Verb::export_tahoe, "export-tahoe",
+                         "Write a grid as a directory that `tahoe run` serves as it is"));
+    }
+
+    void add_import(CLI::App& sub) {
+        sub.add_option("directory", storage.directory,
+                       "The node's directory; the node must not run. Run again, it goes on")
+            ->required();
+        sub.add_option("--introducer", storage.introducer,
+                       "The directory of the grid's introducer, to be taken in too; without it, "
+                       "the folder `introducer` in the node's directory, if there is one")
+            ->type_name("PATH");
+        CLI::Option* email = sub.add_option("--email", storage.email,
+                                            "The customer's e-mail address, of a new subscription");
+        sub.add_option("--plan", storage.plan, "Its plan's name; without it, the first plan")
+            ->needs(email);
+        sub.add_option("--into", storage.grid,
+                       "Instead: a subscription whose grid is empty, as `s4 subscription list` "
+                       "shows it")
+            ->excludes(email);
+        sub.add_flag("--dry-run", storage.dry_run,
+                     "Only say what would be imported, and what could not be");
+        sub.add_flag("--json", storage.json, "Print JSON for scripts");
+    }
+
+    void add_export(CLI::App& sub) {
+        sub.add_option("grid", storage.grid,
+                       "The grid's subscription, as `s4 subscription list` shows it")
+            ->required();
+        sub.add_option("directory", storage.directory,
+                       "Where to; an earlier export there is brought up to date")
+            ->required();
+        sub.add_option("--location", storage.location,
+                       "Where clients will reach the storage node; without it, beside the gate")
+            ->type_name("HOST:PORT");
+        sub.add_option("--introducer-location", storage.introducer_location,
+                       "Where clients will reach the introducer; without it, the gate's address")
+            ->type_name("HOST:PORT");
+        sub.add_flag("--json", storage.json, "Print JSON for scripts");
     }
 
     void add_copies() {

@@ -70,5 +70,31 @@ TEST(CommandLine, SubscriptionVerbsCarryTheirArguments) {
     EXPECT_EQ(std::get<RestoreCommand>(parse({"restore", "/b"}).command).directory, "/b");
 }
 
+TEST(CommandLine, StorageNodesComeAndGo) {
+    const CommandLine in = parse({"storage", "import-tahoe", "node", "--email", "a@b.example",
+                                  "--plan", "m", "--introducer", "intro", "--dry-run"});
+    const auto& import = std::get<StorageCommand>(in.command);
+    EXPECT_EQ(import.verb, StorageCommand::Verb::import_tahoe);
+    EXPECT_EQ(import.directory, "node");
+    EXPECT_EQ(import.introducer, "intro");
+    EXPECT_EQ(import.email, "a@b.example");
+    EXPECT_EQ(import.plan, "m");
+    EXPECT_TRUE(import.dry_run);
+    EXPECT_EQ(
+        std::get<StorageCommand>(parse({"storage", "import-tahoe", "node", "--into", "7"}).command)
+            .grid,
+        "7");
+    EXPECT_EQ(answer({"storage", "import-tahoe", "n", "--into", "7", "--email", "a@b.c"}).exit_code,
+              2);
+    const CommandLine out = parse(
+        {"storage", "export-tahoe", "7", "d", "--location", "h:1", "--introducer-location", "h:2"});
+    const auto& to = std::get<StorageCommand>(out.command);
+    EXPECT_EQ(to.verb, StorageCommand::Verb::export_tahoe);
+    EXPECT_EQ(to.grid, "7");
+    EXPECT_EQ(to.directory, "d");
+    EXPECT_EQ(to.location, "h:1");
+    EXPECT_EQ(to.introducer_location, "h:2");
+}
+
 }  // namespace
 }  // namespace s4::app

@@ -297,17 +297,26 @@ Result<void> Node::open_office(const rt::Context&) {
     office_->admin_port = std::make_unique<PagesPort>(runtime.reactor, *ports_->admin,
                                                       office_->admin, doors_->tls, std::nullopt);
     const Addresses bound = ports_->bound();
+    const auto page_url = [base = pages_url()](const Secret& capability) {
+        return base + web::Site::page_path(capability);
+    };
     office_->commands = std::make_unique<control::Commands>(control::CommandDependencies{
         .service = *office_->service,
         .engine = *doors_->engine,
         .backup = {runtime, *ground_->database, *ground_->blobs, *doors_->engine, options_.state},
+        .tahoe = {.runtime = runtime,
+                  .service = *office_->service,
+                  .engine = *doors_->engine,
+                  .directory = *doors_->directory,
+                  .introducer = doors_->introducer,
+                  .state = options_.state,
+                  .announced = {doors_->announced.host, doors_->announced.port},
+                  .page_url = page_url},
         .status = {{"version", kVersion},
                    {"web", bound.web.to_string()},
                    {"gate", bound.gate.to_string()},
                    {"admin", bound.admin.to_string()}},
-        .page_url = [base = pages_url()](const Secret& capability) {
-            return base + web::Site::page_path(capability);
-        }});
+        .page_url = page_url});
     office_->control = std::make_unique<control::Server>(
         runtime.reactor, std::move(ports_->control), *office_->commands);
     office_->jobs = std::make_unique<control::JobRunner>(runtime.reactor, *office_->service);

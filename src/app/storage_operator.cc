@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <string>
 
 #include "app/ask.h"
 #include "app/check_operator.h"
@@ -92,6 +94,79 @@ int print_status(const std::string& state, const StorageCommand& command) {
     return 0;
 }
 
+// A path as the server finds it, which runs elsewhere.
+std::string absolute(const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+// Of `request`, the members that were given on the command line.
+void add_given(json::Object& request, const char* member, const std::string& value) {
+    if (!value.empty()) request.emplace_back(member, value);
+}
+
+void print_skipped(const json::Value& answer) {
+    if (text_of(answer, "skipped") == "0") return;
+    fmt::print("Left out      {} files; which and why is in {}\n", text_of(answer, "skipped"),
+               text_of(answer, "skipped_list"));
+}
+
+int import_tahoe(const std::string& state, const StorageCommand& command) {
+    json::Object request{{"command", "storage.import-tahoe"},
+                         {"directory", absolute(command.directory)},
+                         {"dry_run", command.dry_run}};
+    if (!command.introducer.empty())
+        request.emplace_back("introducer", absolute(command.introducer));
+    add_given(request, "email", command.email);
+    add_given(request, "plan", command.plan);
+    if (!command.grid.empty()) {
+        const Result<std::int64_t> number = subscription_number(command.grid);
+        if (!number) return failed(number.error());
+        request.emplace_back("subscription", *number);
+    }
+    const Result<json::Value> answer = ask(state, std::move(request));
+    if (!answer) return failed(answer.error());
+    if (command.json) {
+        fmt::print("{}\n", json::to_text(*answer));
+        return 0;
+    }
+    fmt::print("Found         {} shares, {}\n", text_of(*answer, "shares"),
+               bytes_of(*answer, "bytes"));
+    if (!command.dry_run) {
+        fmt::print("Stored        {} shares, {}; {} were there already\n",
+                   text_of(*answer, "stored"), bytes_of(*answer, "stored_bytes"),
+                   text_of(*answer, "there_already"));
+        fmt::print("Subscription  {}\n", text_of(*answer, "subscription"));
+        fmt::print("Introducer    {}\n", text_of(*answer, "introducer_furl"));
+        fmt::print("Storage       {}\n", text_of(*answer, "storage_furl"));
+        if (answer->find("page") != nullptr)
+            fmt::print("Page          {}\n", text_of(*answer, "page"));
+    }
+    print_skipped(*answer);
+    return 0;
+}
+
+int export_tahoe(const std::string& state, const StorageCommand& command) {
+    const Result<std::int64_t> number = subscription_number(command.grid);
+    if (!number) return failed(number.error());
+    json::Object request{{"command", "storage.export-tahoe"},
+                         {"subscription", *number},
+                         {"directory", absolute(command.directory)}};
+    add_given(request, "location", command.location);
+    add_given(request, "introducer_location", command.introducer_location);
+    const Result<json::Value> answer = ask(state, std::move(request));
+    if (!answer) return failed(answer.error());
+    if (command.json) {
+        fmt::print("{}\n", json::to_text(*answer));
+        return 0;
+    }
+    fmt::print("Exported      {} shares, {} of them written now ({}), {} removed\n",
+               text_of(*answer, "shares"), text_of(*answer, "written"),
+               bytes_of(*answer, "written_bytes"), text_of(*answer, "removed"));
+    print_skipped(*answer);
+    fmt::print("How to run it is in {}/README.txt\n", command.directory);
+    return 0;
+}
+
 }  // namespace
 
 int run_storage(const std::string& state, const StorageCommand& command) {
@@ -102,6 +177,10 @@ int run_storage(const std::string& state, const StorageCommand& command) {
             return run_check(state, command);
         case StorageCommand::Verb::rebuild_index:
             return run_rebuild(state);
+        case StorageCommand::Verb::import_tahoe:
+            return import_tahoe(state, command);
+        case StorageCommand::Verb::export_tahoe:
+            return export_tahoe(state, command);
     }
     return 1;
 }

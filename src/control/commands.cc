@@ -47,6 +47,10 @@ rt::Task<Result<json::Value>> Commands::run(const rt::Context& ctx, Request requ
     if (request.command == "subscription.link") co_return co_await link(ctx, request);
     if (request.command == "subscription.cancel") co_return co_await cancel(ctx, request);
     if (request.command == "subscription.transports") co_return co_await transports(ctx, request);
+    if (request.command == "storage.import-tahoe")
+        co_return co_await tahoe_.import_node(ctx, request, tell);
+    if (request.command == "storage.export-tahoe")
+        co_return co_await tahoe_.export_grid(ctx, request, tell);
     if (request.command.starts_with("storage."))
         co_return co_await storage_.run(ctx, request, tell);
     if (request.command == "backup") co_return co_await copy(ctx, request, tell);

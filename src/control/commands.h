@@ -10,6 +10,7 @@
 #include "control/copy.h"
 #include "control/messages.h"
 #include "control/storage_commands.h"
+#include "control/tahoe_commands.h"
 #include "service/service.h"
 
 namespace s4::control {
@@ -18,6 +19,7 @@ struct CommandDependencies {
     service::Service& service;
     storage::Engine& engine;
     BackupSource backup;
+    TahoeDependencies tahoe;
     codec::json::Object status;  // what `status` answers
     std::function<std::string(const Secret& capability)> page_url;
 };
@@ -25,7 +27,7 @@ struct CommandDependencies {
 class Commands {
   public:
     explicit Commands(CommandDependencies with)
-        : with_(std::move(with)), storage_(with_.service, with_.engine) {}
+        : with_(std::move(with)), storage_(with_.service, with_.engine), tahoe_(with_.tahoe) {}
 
     using Tell = std::function<void(std::string_view progress)>;
     rt::Task<Result<codec::json::Value>> run(const rt::Context& ctx, Request request, Tell tell);
@@ -42,6 +44,7 @@ class Commands {
 
     CommandDependencies with_;
     StorageCommands storage_;
+    TahoeCommands tahoe_;
 };
 
 }  // namespace s4::control

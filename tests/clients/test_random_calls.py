@@ -16,7 +16,8 @@ from random_calls import Sequence, over_https
 from test_differences import table
 
 MORE = int(os.environ.get("S4_RANDOM_CALLS", "0"))
-SEEDS = range(4, 4 + MORE) if MORE else range(4)
+# Of the first eight seeds, those that meet every listed difference.
+SEEDS = range(8, 8 + MORE) if MORE else (0, 1, 2, 3, 7)
 CALLS = 100
 HERE = pathlib.Path(__file__).resolve().parent
 

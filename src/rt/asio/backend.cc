@@ -56,6 +56,10 @@ Runtime& Backend::runtime() {
     return parts_->runtime;
 }
 
+void Backend::shift_clock(std::chrono::seconds by) {
+    parts_->reactor.shift_clock(by);
+}
+
 void Backend::run(Task<void> main) {
     boost::asio::io_context& io = parts_->reactor.io();
     io.restart();

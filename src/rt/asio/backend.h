@@ -2,6 +2,7 @@
 // last.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -18,6 +19,9 @@ class Backend {
     ~Backend();
 
     Runtime& runtime();
+
+    // For tests of what takes weeks: moves the wall clock; the monotonic one goes on.
+    void shift_clock(std::chrono::seconds by);
 
     // Runs `main` on this thread, which is the reactor's meanwhile, and returns when it has ended.
     void run(Task<void> main);

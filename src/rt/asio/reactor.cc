@@ -6,7 +6,7 @@
 namespace s4::rt::asio {
 
 std::int64_t AsioReactor::unix_us() const {
-    const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+    const auto since_1970 = std::chrono::system_clock::now().time_since_epoch() + clock_shift_;
     return std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count();
 }
 

@@ -16,6 +16,9 @@ class AsioReactor final : public Reactor {
   public:
     AsioReactor() : io_(1), alarm_(io_) {}
 
+    // Moves the wall clock that unix_us() tells.
+    void shift_clock(std::chrono::seconds by) { clock_shift_ += by; }
+
     Instant now() const override { return std::chrono::steady_clock::now(); }
     std::int64_t unix_us() const override;
     void post(Job job) override;
@@ -37,6 +40,7 @@ class AsioReactor final : public Reactor {
     Timers timers_;
     std::unordered_map<TimerId, Timers::iterator> by_id_;
     TimerId last_timer_ = 0;
+    std::chrono::seconds clock_shift_{};
 };
 
 }  // namespace s4::rt::asio

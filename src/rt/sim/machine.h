@@ -34,7 +34,9 @@ struct DiskFaults {
 
 class SimReactor final : public Reactor {
   public:
-    explicit SimReactor(Timeline& timeline) : timeline_(timeline) {}
+    // `clock_shift`: how far the machine's wall clock is off.
+    SimReactor(Timeline& timeline, const Duration& clock_shift)
+        : timeline_(timeline), clock_shift_(clock_shift) {}
 
     Instant now() const override { return timeline_.now(); }
     std::int64_t unix_us() const override;
@@ -46,6 +48,7 @@ class SimReactor final : public Reactor {
 
   private:
     Timeline& timeline_;
+    const Duration& clock_shift_;
 };
 
 class Process {
@@ -109,6 +112,8 @@ class Machine {
     const std::string& host() const { return host_; }
     Disk& disk() { return disk_; }
     DiskFaults& faults() { return faults_; }
+    // Moves the wall clock, of the running process and of later ones; the monotonic one goes on.
+    void shift_clock(Duration by) { clock_shift_ += by; }
 
     // Starts a process; the one before has crashed or ended.
     Process& boot();
@@ -127,6 +132,7 @@ class Machine {
     std::string host_;
     Disk disk_;
     DiskFaults faults_;
+    Duration clock_shift_{};
     Dice dice_;
     std::map<std::string, std::uint64_t> locks_;  // by path; the number of the process's boot
     std::vector<std::unique_ptr<Process>> processes_;

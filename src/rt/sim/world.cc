@@ -15,7 +15,7 @@ constexpr Duration kUnwindTimeMax = std::chrono::minutes(10);
 }  // namespace
 
 std::int64_t SimReactor::unix_us() const {
-    const auto passed = timeline_.now().time_since_epoch();
+    const auto passed = timeline_.now().time_since_epoch() + clock_shift_;
     return kBeginningUnixUs + std::chrono::duration_cast<std::chrono::microseconds>(passed).count();
 }
 
@@ -28,7 +28,7 @@ Process::Process(World& world, Machine& machine, std::uint64_t boot)
     : world_(world),
       machine_(machine),
       name_(fmt::format("{}#{}", machine.host(), boot)),
-      reactor_(world.timeline()),
+      reactor_(world.timeline(), machine.clock_shift_),
       network_(world.fabric(), *this),
       files_(make_files(*this)),
       pool_(world.timeline(), world.profile(), world.profile().pool_threads,

@@ -32,4 +32,11 @@ std::optional<storage::GridPolicy> GridPolicies::policy(GridId grid) const {
                                .advisories_max = policy.advisories_max};
 }
 
+rt::Task<Result<std::shared_ptr<const void>>> GridPolicies::hold(const rt::Context& ctx,
+                                                                 GridId grid) const {
+    if (!directory_)
+        co_return fail(ErrorKind::not_found, "tenants.no_such_grid", "there are no grids yet");
+    co_return CO_TRY(co_await directory_->by_id(ctx, grid));
+}
+
 }  // namespace s4::gate

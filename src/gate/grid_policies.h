@@ -11,12 +11,14 @@ class GridPolicies final : public storage::Policies {
   public:
     // The directory is set after the engine is made, since the engine takes this in its creation;
     // until then no grid exists.
-    void follow(const tenants::Directory& directory) { directory_ = &directory; }
+    void follow(tenants::Directory& directory) { directory_ = &directory; }
 
     std::optional<storage::GridPolicy> policy(GridId grid) const override;
+    rt::Task<Result<std::shared_ptr<const void>>> hold(const rt::Context& ctx,
+                                                       GridId grid) const override;
 
   private:
-    const tenants::Directory* directory_ = nullptr;
+    tenants::Directory* directory_ = nullptr;
 };
 
 }  // namespace s4::gate

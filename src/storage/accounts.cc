@@ -10,6 +10,17 @@ std::optional<UsageRow> Accounts::used(GridId grid) {
 }
 
 void Accounts::learn(GridId grid, const UsageRow& row) {
+    changed_.insert(grid);
+    recall(grid, row);
+}
+
+std::vector<GridId> Accounts::take_changed() {
+    std::vector<GridId> out(changed_.begin(), changed_.end());
+    changed_.clear();
+    return out;
+}
+
+void Accounts::recall(GridId grid, const UsageRow& row) {
     const UsageRow* known = used_.find(grid);
     if (known && known->changes >= row.changes) return;
     used_.put(grid, row, 1);

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 #include "base/id.h"
 #include "storage/lru.h"
@@ -30,7 +32,12 @@ class Accounts {
     explicit Accounts(std::size_t grids_max) : used_(grids_max) {}
 
     std::optional<UsageRow> used(GridId grid);
+    // What a commit made of it.
     void learn(GridId grid, const UsageRow& row);
+    // What was read.
+    void recall(GridId grid, const UsageRow& row);
+    // The grids that learn() was called for since the last call.
+    std::vector<GridId> take_changed();
     void forget(GridId grid) { used_.erase(grid); }
 
     std::uint64_t reserved_bytes(GridId grid) const;
@@ -46,6 +53,7 @@ class Accounts {
     };
 
     Lru<GridId, UsageRow> used_;
+    std::unordered_set<GridId> changed_;
     std::unordered_map<GridId, Reserved> reserved_;
     std::uint64_t reserved_of_all_ = 0;
 };

@@ -63,7 +63,7 @@ rt::Task<Result<UsageRow>> Core::used(const rt::Context& ctx, GridId grid) {
     if (const auto known = accounts.used(grid)) co_return *known;
     const UsageRow row = CO_TRY(co_await db.read(
         ctx, [&](sql::Reader& reader) { return tables::load_usage(reader, grid); }));
-    accounts.learn(grid, row);
+    accounts.recall(grid, row);
     co_return accounts.used(grid).value_or(row);
 }
 

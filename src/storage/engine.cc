@@ -23,6 +23,15 @@ rt::Task<void> EngineState::run_collector(rt::Context ctx) {
     }
 }
 
+rt::Task<void> EngineState::run_expiry(rt::Context ctx) {
+    Duration pause = core.options.collect_every;
+    while (co_await rt::sleep(core.runtime.reactor, ctx, pause)) {
+        const auto done = co_await expiry.step(ctx);
+        if (!done && done.error().kind() != ErrorKind::cancelled) (void)core.alarm(done.error());
+        pause = done && done->more ? kExpiryStepPause : core.options.collect_every;
+    }
+}
+
 rt::Task<void> EngineState::run_sweeper(rt::Context ctx) {
     while (co_await rt::sleep(core.runtime.reactor, ctx, kSweepEvery)) {
         uploads.sweep();
@@ -80,6 +89,7 @@ rt::Task<Result<std::unique_ptr<Engine>>> Engine::create(
     co_await state->look_at_disk(ctx);
     rt::Scope& background = state->core.background;
     background.spawn(state->run_collector(background.context()));
+    background.spawn(state->run_expiry(background.context()));
     background.spawn(state->run_sweeper(background.context()));
     if (options.scrub_bytes_per_s != 0) {
         background.spawn(state->scrub.run(background.context()));
@@ -239,6 +249,14 @@ rt::Task<Result<CareStatus>> Engine::care_status(const rt::Context& ctx) {
 rt::Task<Result<std::size_t>> Engine::purge_step(const rt::Context& ctx, GridId grid,
                                                  std::size_t limit) {
     co_return co_await state_->walk.purge_step(ctx, grid, limit);
+}
+
+Expiry& Engine::expiry() {
+    return state_->expiry;
+}
+
+UsageHistory& Engine::usage_history() {
+    return state_->history;
 }
 
 rt::Task<Result<Engine::CollectReport>> Engine::collect_step(const rt::Context& ctx) {

@@ -44,6 +44,8 @@ class MasterKey;
 namespace s4::storage {
 
 class EngineState;
+class Expiry;
+class UsageHistory;
 
 // One share in the version it had when it was opened; later changes and deletion do not reach it.
 // Cheap to hold: large shares are read from the store on demand. Gone before the engine is.
@@ -262,6 +264,11 @@ class Engine {
     // One step of a check (check.h), over all grids or one; the next begins at the report's `next`.
     rt::Task<Result<CheckReport>> check_step(const rt::Context& ctx, CheckRequest request);
     rt::Task<Result<CareStatus>> care_status(const rt::Context& ctx);
+
+    // -- leases' end, and usage by day: expiry.h, usage_history.h --
+
+    Expiry& expiry();
+    UsageHistory& usage_history();
 
     // -- life --
 

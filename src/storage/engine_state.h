@@ -7,11 +7,13 @@
 #include "storage/checker.h"
 #include "storage/collector.h"
 #include "storage/core.h"
+#include "storage/expiry.h"
 #include "storage/reading.h"
 #include "storage/scrub.h"
 #include "storage/slots.h"
 #include "storage/survey.h"
 #include "storage/uploads.h"
+#include "storage/usage_history.h"
 #include "storage/walk.h"
 
 namespace s4::storage {
@@ -30,10 +32,14 @@ class EngineState {
           survey(core),
           collector(core),
           checker(core),
-          scrub(core, checker) {}
+          scrub(core, checker),
+          expiry(core),
+          history(core) {}
 
     // Every collect_every, unless paused.
     rt::Task<void> run_collector(rt::Context ctx);
+    // Steps of expiry, close together while there is something to do.
+    rt::Task<void> run_expiry(rt::Context ctx);
     // Ends idle uploads, and looks how full the disk is.
     rt::Task<void> run_sweeper(rt::Context ctx);
     rt::Task<void> look_at_disk(const rt::Context& ctx);
@@ -49,6 +55,8 @@ class EngineState {
     Collector collector;
     Checker checker;
     Scrub scrub;
+    Expiry expiry;
+    UsageHistory history;
     std::size_t collector_pauses = 0;
 };
 

@@ -7,8 +7,18 @@
 #include <optional>
 
 #include "base/units.h"
+#include "storage/limits.h"
 
 namespace s4::storage {
+
+// What was used at the end of a day, or up to now.
+struct UsageDay {
+    std::int64_t day = 0;  // since 1970
+    std::uint64_t shares = 0;
+    std::uint64_t data_bytes = 0;
+
+    std::uint64_t used_bytes() const { return data_bytes + shares * kShareOverheadBytes; }
+};
 
 struct KindFigures {
     std::uint64_t shares = 0;

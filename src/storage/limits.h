@@ -55,6 +55,26 @@ inline constexpr std::uint64_t kStagingMemoryBytes =
 // Leases.
 inline constexpr std::int64_t kLeaseSeconds = 2'678'400;  // 31 days, as Tahoe
 
+// Collection of shares that no client renews (invariant 5).
+inline constexpr std::int64_t kBetweenPassesS = 24 * 3600;  // at least, from mark to deletion
+inline constexpr std::size_t kMarkStepRows = 200;           // leases that one step looks at
+inline constexpr std::size_t kFreeStepShares = 64;          // deleted by one step
+inline constexpr std::size_t kEstimateStepRows = 1000;      // leases that one step counts
+// Lease rows that one step reads around those: a share may have many.
+inline constexpr std::size_t kStepLeasesMax = 20'000;
+inline constexpr Duration kLookAtOrderEvery = std::chrono::hours(1);
+inline constexpr Duration kExpiryStepPause = std::chrono::milliseconds(50);
+inline constexpr std::size_t kOrdersShown = 20;
+// A clock that goes apart from the monotonic one by more than this between two looks has jumped.
+inline constexpr std::int64_t kClockJumpS = 600;
+// A start so long after the last time seen is taken for a jump.
+inline constexpr std::int64_t kClockGapS = 3 * 24 * 3600;
+inline constexpr std::int64_t kClockNoteEveryS = 600;
+
+// Usage by day.
+inline constexpr std::int64_t kUsageDaysKept = 400;
+inline constexpr std::size_t kUsageChangesPerStep = 500;
+
 // Corruption advisories.
 inline constexpr std::size_t kAdvisoryReasonBytesMax = 32'765;
 

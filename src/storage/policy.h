@@ -4,9 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "base/id.h"
+#include "base/result.h"
+#include "rt/context.h"
+#include "rt/task.h"
 #include "storage/limits.h"
 
 namespace s4::storage {
@@ -37,6 +41,11 @@ class Policies {
     virtual ~Policies() = default;
     // Nothing for a grid that does not exist.
     virtual std::optional<GridPolicy> policy(GridId grid) const = 0;
+    // Makes the policy known for as long as what it returns is kept: background work asks for grids
+    // that nobody speaks to. The default is for who knows all policies always. Fails with a
+    // not_found when there is no such grid.
+    virtual rt::Task<Result<std::shared_ptr<const void>>> hold(const rt::Context& ctx,
+                                                               GridId grid) const;
 };
 
 }  // namespace s4::storage

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "storage/care_tables.h"
+#include "storage/expiry_tables.h"
 
 namespace s4::storage {
 namespace {
@@ -143,6 +144,7 @@ rt::Task<Result<std::size_t>> Walk::purge_step(const rt::Context& ctx, GridId gr
         if (left == 0) {
             TRY(tables::delete_advisories(tx, grid));
             TRY(tables::purge_quarantine(tx, grid, now));
+            TRY(tables::end_orders_of(tx, grid, now));
         }
         const UsageRow used =
             TRY(tables::change_usage(tx, grid, -static_cast<std::int64_t>(deleted), -bytes));

@@ -30,6 +30,10 @@ inline constexpr Duration kGridCheckTimeMax = std::chrono::seconds(20);
 // How long `s4 subscription create` waits for its grid to be shown.
 inline constexpr Duration kCreateWaitMax = std::chrono::seconds(60);
 
+// What a customer's page shows of their storage.
+inline constexpr std::int64_t kUsageDaysShown = 90;
+inline constexpr std::size_t kAdvisoriesShown = 20;
+
 inline constexpr int kListPageMax = 500;
 inline constexpr int kAuditPageMax = 500;
 

@@ -31,6 +31,15 @@ constexpr sql::Query kCountBeingChecked{
     "service.count_being_checked",
     "SELECT count(*) FROM jobs WHERE kind = 'provision' AND step = 'check'"};
 
+constexpr sql::Query kSubscriptionOfGrid{"service.subscription_of_grid",
+                                         "SELECT subscription FROM sign_ups WHERE grid = $1"};
+constexpr sql::Query kLoadQuotaLevel{"service.load_quota_level",
+                                     "SELECT level FROM quota_levels WHERE subscription = $1"};
+constexpr sql::Query kPutQuotaLevel{
+    "service.put_quota_level",
+    "INSERT INTO quota_levels (subscription, level) VALUES ($1, $2) "
+    "ON CONFLICT (subscription) DO UPDATE SET level = excluded.level"};
+
 constexpr sql::Query kInsertPage{
     "service.insert_page", "INSERT INTO pages (hash, subscription, made) VALUES ($1, $2, $3)"};
 constexpr sql::Query kFindPage{"service.find_page",
@@ -84,6 +93,12 @@ std::string_view to_string(NoticeKind kind) {
             return "resumed";
         case NoticeKind::page_replaced:
             return "page_replaced";
+        case NoticeKind::quota_80:
+            return "quota_80";
+        case NoticeKind::quota_95:
+            return "quota_95";
+        case NoticeKind::quota_full:
+            return "quota_full";
     }
     UNREACHABLE("a notice's kind is one of the enum's");
 }
@@ -156,6 +171,23 @@ Result<std::int64_t> count_being_checked(sql::Reader& db) {
     sql::Rows rows = TRY(db.select(kCountBeingChecked));
     TRY(rows.next());
     return rows.integer(0);
+}
+
+Result<std::optional<SubscriptionId>> subscription_of_grid(sql::Reader& db, GridId grid) {
+    sql::Rows rows = TRY(db.select(kSubscriptionOfGrid, {grid}));
+    if (!TRY(rows.next())) return std::nullopt;
+    return rows.id<SubscriptionId>(0);
+}
+
+Result<int> load_quota_level(sql::Reader& db, SubscriptionId subscription) {
+    sql::Rows rows = TRY(db.select(kLoadQuotaLevel, {subscription}));
+    if (!TRY(rows.next())) return 0;
+    return static_cast<int>(rows.integer(0));
+}
+
+Result<void> put_quota_level(sql::Transaction& tx, SubscriptionId subscription, int level) {
+    TRY(tx.execute(kPutQuotaLevel, {subscription, level}));
+    return ok();
 }
 
 Result<void> insert_page(sql::Transaction& tx, const crypto::Digest256& hash,

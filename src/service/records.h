@@ -39,6 +39,13 @@ Result<void> set_declined(sql::Transaction& tx, SubscriptionId subscription, Uni
 // Sign-ups whose grid is made but not shown.
 Result<std::int64_t> count_being_checked(sql::Reader& db);
 
+// Nothing for a grid that belongs to no subscription.
+Result<std::optional<SubscriptionId>> subscription_of_grid(sql::Reader& db, GridId grid);
+
+// Of which level of their quota customers were warned last; 0: of none.
+Result<int> load_quota_level(sql::Reader& db, SubscriptionId subscription);
+Result<void> put_quota_level(sql::Transaction& tx, SubscriptionId subscription, int level);
+
 // Pages are found by the keyed hash of their capability.
 Result<void> insert_page(sql::Transaction& tx, const crypto::Digest256& hash,
                          SubscriptionId subscription, UnixSeconds now);
@@ -71,6 +78,9 @@ enum class NoticeKind : std::uint8_t {
     cancelled,
     resumed,
     page_replaced,
+    quota_80,
+    quota_95,
+    quota_full,
 };
 std::string_view to_string(NoticeKind kind);
 Result<void> insert_notice(sql::Transaction& tx, SubscriptionId subscription, NoticeKind kind,

@@ -63,6 +63,13 @@ CREATE TABLE imports (
     finished BIGINT NOT NULL
 ) CLUSTERED;
 )sql"},
+    {"service", 3, R"sql(
+CREATE INDEX sign_ups_by_grid ON sign_ups (grid) WHERE grid IS NOT NULL;
+CREATE TABLE quota_levels (
+    subscription BIGINT PRIMARY KEY REFERENCES subscriptions (id),
+    level BIGINT NOT NULL
+) CLUSTERED;
+)sql"},
 };
 
 }  // namespace

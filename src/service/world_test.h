@@ -19,6 +19,7 @@
 #include "rt/asio/backend.h"
 #include "service/schema.h"
 #include "service/service.h"
+#include "service/storage_care.h"
 #include "sql/database.h"
 #include "tenants/limits.h"
 #include "tenants/records.h"
@@ -64,6 +65,70 @@ class SetUsage final : public GridUsage {
     rt::Task<Result<std::uint64_t>> used_bytes(const rt::Context&, GridId) override {
         co_return bytes;
     }
+};
+
+// What a grid holds, as the test sets it; what is asked for is kept.
+class SetStorage final : public GridStorage {
+  public:
+    explicit SetStorage(SetUsage& usage) : usage_(usage) {}
+
+    storage::GridFigures held;
+    std::vector<storage::UsageDay> by_day;
+    std::vector<storage::Advisory> reports;
+    storage::CollectionStatus status;
+    storage::FreeEstimate unrenewed;
+    std::optional<UnixSeconds> estimated_before;
+
+    rt::Task<Result<std::uint64_t>> used_bytes(const rt::Context& ctx, GridId grid) override {
+        co_return co_await usage_.used_bytes(ctx, grid);
+    }
+    rt::Task<Result<storage::GridFigures>> figures(const rt::Context&, GridId) override {
+        co_return held;
+    }
+    rt::Task<Result<std::vector<storage::UsageDay>>> days(const rt::Context&, GridId,
+                                                          std::int64_t) override {
+        co_return by_day;
+    }
+    rt::Task<Result<std::vector<storage::Advisory>>> advisories(const rt::Context&, GridId,
+                                                                std::size_t) override {
+        co_return reports;
+    }
+    rt::Task<Result<storage::CollectionStatus>> collection(const rt::Context&, GridId) override {
+        co_return status;
+    }
+    rt::Task<Result<storage::FreeEstimate>> estimate(const rt::Context&, GridId,
+                                                     UnixSeconds before) override {
+        estimated_before = before;
+        co_return unrenewed;
+    }
+    rt::Task<Result<void>> set_expiry(const rt::Context&, GridId grid, storage::Switch to,
+                                      std::string by) override {
+        status.expiry.reset();
+        if (to == storage::Switch::on) {
+            status.expiry.emplace();
+            status.expiry->grid = grid;
+            status.expiry->asked_by = std::move(by);
+        }
+        co_return ok();
+    }
+    rt::Task<Result<void>> free_unrenewed(const rt::Context&, GridId grid, UnixSeconds before,
+                                          std::string by) override {
+        if (status.once)
+            co_return fail(ErrorKind::conflict, "storage.collection_under_way", "under way");
+        status.once.emplace();
+        status.once->grid = grid;
+        status.once->kind = storage::CollectionKind::once;
+        status.once->before = before;
+        status.once->asked_by = std::move(by);
+        co_return ok();
+    }
+    rt::Task<Result<void>> stop_freeing(const rt::Context&, GridId, std::string) override {
+        status.once.reset();
+        co_return ok();
+    }
+
+  private:
+    SetUsage& usage_;
 };
 
 class World {
@@ -115,6 +180,7 @@ class World {
     }
 
     Service& service() { return *service_; }
+    StorageCare& care() { return *care_; }
     billing::TestPayments& payments() { return parts_->payments; }
     tenants::Directory& directory() { return *parts_->directory; }
     introducer::Introducer& introducer() { return *parts_->introducer; }
@@ -128,6 +194,7 @@ class World {
 
     SetCheck check;
     SetUsage usage;
+    SetStorage storage{usage};
     billing::Plans plans = billing::Plans::standard();
     Options options;
 
@@ -168,6 +235,7 @@ class World {
         gate.host = "grid.example.org";
         gate.port = 8470;
         gate.identities = {{crypto::sha256(as_bytes("identity")), 8470}};
+        care_ = std::make_unique<StorageCare>(runtime_, db, plans, storage);
         service_ = must(Service::create(
             Dependencies{runtime_, db, master_, plans, parts_->payments, *parts_->directory,
                          *parts_->introducer, check, usage, gate},
@@ -188,6 +256,7 @@ class World {
     tenants::Keyring keyring_ = must(tenants::Keyring::create(master_));
     std::string directory_path_;
     std::unique_ptr<Parts> parts_;
+    std::unique_ptr<StorageCare> care_;
     std::unique_ptr<Service> service_;
 };
 

@@ -132,9 +132,10 @@ struct Parser {
             return sub;
         };
         const auto takes_grid = [&](CLI::App* sub) {
-            sub->add_option("grid", storage.grid,
-                            "The grid's subscription, as `s4 subscription list` shows it; without "
-                            "it, all");
+            return sub->add_option(
+                "grid", storage.grid,
+                "The grid's subscription, as `s4 subscription list` shows it; without "
+                "it, all");
         };
         CLI::App* status = verb(Verb::status, "status",
                                 "Used bytes, shares by kind, leases by age, last activity");
@@ -151,6 +152,17 @@ struct Parser {
              "Make the index of large shares anew from the blobs; the server must not run "
              "(docs/recovery.md)");
         check->add_option("--from", storage.from, "Where an interrupted check goes on");
+        CLI::App* collect =
+            verb(Verb::collect, "collect",
+                 "Do now what customers asked for: mark what no client renewed, delete what was "
+                 "marked a day ago and not renewed since");
+        collect->add_flag("--json", storage.json, "Print JSON for scripts");
+        CLI::Option* dry = collect->add_flag("--dry-run", storage.dry_run,
+                                             "Only show what was asked for and what would go");
+        takes_grid(collect)->needs(dry);
+        collect->add_flag("--confirm-clock", storage.confirm_clock,
+                          "After the clock jumped: it is right now, so go on; what was marked "
+                          "before is marked anew");
         add_import(*verb(Verb::import_tahoe, "import-tahoe",
                          "Take in a Tahoe-LAFS storage node, with its shares and its identity"));
         add_export(*verb(Verb::export_tahoe, "export-tahoe",

@@ -29,7 +29,7 @@ struct SubscriptionCommand {
 
 // `s4 storage ...`: what is stored, grid by grid.
 struct StorageCommand {
-    enum class Verb : std::uint8_t { status, check, rebuild_index, import_tahoe, export_tahoe };
+    enum class Verb : std::uint8_t { status, check, rebuild_index, import_tahoe, export_tahoe, collect };
     Verb verb{};
     std::string grid;     // its subscription's number; empty: all grids
     bool repair = false;  // check
@@ -40,9 +40,10 @@ struct StorageCommand {
     std::string introducer;           // import_tahoe: its directory; empty: within the node's
     std::string email;                // import_tahoe: of a new subscription
     std::string plan;                 // likewise; empty: the first plan
-    bool dry_run = false;             // import_tahoe
+    bool dry_run = false;             // import_tahoe, collect
     std::string location;             // export_tahoe: HOST:PORT of the storage node
     std::string introducer_location;  // likewise
+    bool confirm_clock = false;       // collect
 };
 
 struct BackupCommand {

@@ -66,6 +66,9 @@ TEST(CommandLine, SubscriptionVerbsCarryTheirArguments) {
     EXPECT_TRUE(check.repair);
     EXPECT_EQ(check.from, "usage 3");
     EXPECT_EQ(answer({"storage"}).exit_code, 2);
+    const CommandLine collect = parse({"storage", "collect", "7", "--dry-run"});
+    EXPECT_TRUE(std::get<StorageCommand>(collect.command).dry_run);
+    EXPECT_EQ(answer({"storage", "collect", "7"}).exit_code, 2);
     EXPECT_EQ(std::get<BackupCommand>(parse({"backup", "/b"}).command).directory, "/b");
     EXPECT_EQ(std::get<RestoreCommand>(parse({"restore", "/b"}).command).directory, "/b");
 }

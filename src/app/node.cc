@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "app/engine_storage.h"
 #include "app/migrations.h"
 #include "app/pages_port.h"
 #include "app/version.h"
@@ -15,6 +16,7 @@
 #include "control/commands.h"
 #include "control/job_runner.h"
 #include "control/server.h"
+#include "control/usage_watch.h"
 #include "gate/foolscap_gate.h"
 #include "gate/front_door.h"
 #include "gate/gbs_handler.h"
@@ -25,6 +27,7 @@
 #include "probe/grid_probe.h"
 #include "rt/scope.h"
 #include "service/service.h"
+#include "service/storage_care.h"
 #include "storage/engine.h"
 #include "tenants/directory.h"
 #include "web/admin.h"
@@ -68,24 +71,6 @@ Result<std::optional<crypto::TlsIdentity>> load_pages_identity(rt::Files& files,
         return fail(std::move(identity).error().with("--web-tls-cert and --web-tls-key"));
     return std::optional(std::move(*identity));
 }
-
-// What service asks of storage.
-class EngineUsage final : public service::GridUsage {
-  public:
-    EngineUsage(storage::Engine& engine, tenants::Directory& directory)
-        : engine_(engine), directory_(directory) {}
-    rt::Task<Result<std::uint64_t>> used_bytes(const rt::Context& ctx, GridId grid) override {
-        // Held while the engine asks for the grid's policy, which the directory answers from
-        // memory.
-        const tenants::GridPtr held = CO_TRY(co_await directory_.by_id(ctx, grid));
-        const storage::Usage usage = CO_TRY(co_await engine_.usage(ctx, grid));
-        co_return usage.used_bytes();
-    }
-
-  private:
-    storage::Engine& engine_;
-    tenants::Directory& directory_;
-};
 
 }  // namespace
 
@@ -136,12 +121,16 @@ struct Node::Office {
     Office(rt::Runtime& runtime, Ground& ground, Doors& doors)
         : payments(*ground.database),
           probe(runtime, doors.tls, std::nullopt),
-          usage(*doors.engine, *doors.directory),
+          storage(*doors.engine, *doors.directory),
+          care(runtime, *ground.database, *ground.plans, storage),
+          usage_watch(runtime.reactor, *doors.engine, care),
           admin([this] { return ready; }) {}
 
     billing::TestPayments payments;
     probe::GridProbe probe;
-    EngineUsage usage;
+    EngineStorage storage;
+    service::StorageCare care;
+    control::UsageWatch usage_watch;
     Result<void> ready = fail(ErrorKind::unavailable, "app.starting", "starting");
     std::unique_ptr<service::Service> service;
     std::unique_ptr<web::Site> site;
@@ -173,6 +162,7 @@ rt::Task<Result<void>> Node::run(std::function<void(const ReadyReport&)> ready) 
     serving.spawn(doors_->front->run(serving.context(), *ports_->gate));
     background.spawn(office_->jobs->run(background.context()));
     background.spawn(office_->announcer->run(background.context()));
+    background.spawn(office_->usage_watch.run(background.context()));
     background.spawn(evict_idle(background.context()));
     office_->site_port->start(ctx);
     office_->admin_port->start(ctx);
@@ -281,7 +271,7 @@ Result<void> Node::open_office(const rt::Context&) {
                                                      .directory = *doors_->directory,
                                                      .introducer = doors_->introducer,
                                                      .grid_check = office_->probe,
-                                                     .usage = office_->usage,
+                                                     .usage = office_->storage,
                                                      .gate = doors_->announced},
                                                     {.sign_up_open = options_.signup_open}));
     const bool https = ground_->pages_identity.has_value() || options_.behind_proxy;
@@ -289,6 +279,7 @@ Result<void> Node::open_office(const rt::Context&) {
         {.reactor = runtime.reactor,
          .random = runtime.random,
          .service = *office_->service,
+         .care = office_->care,
          .payments = office_->payments,
          .master = *ground_->master},
         {.https = https, .behind_proxy = options_.behind_proxy, .contact = options_.contact}));

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
+#include <chrono>
 #include <cstdio>
 
+#include "app/ask.h"
 #include "app/node.h"
 #include "rt/asio/posix_files.h"
 
@@ -26,6 +29,23 @@ Result<ServeOptions> read_options(const ServeCommand& command,
         layers[2] = TRY(parse_settings_file(as_text(content), *command.config_file));
     }
     return make_serve_options(layers);
+}
+
+// For tests of what takes weeks (docs/decisions/0006): a setting that no help, flag or file
+// knows, so that nobody sets it by accident.
+Result<std::chrono::seconds> test_clock_offset(std::span<const std::string> environment) {
+    constexpr std::string_view kName = "S4_TEST_CLOCK_OFFSET_S=";
+    for (const std::string& entry : environment) {
+        if (!entry.starts_with(kName)) continue;
+        std::int64_t seconds = 0;
+        const char* end = entry.data() + entry.size();
+        const auto [at, error] = std::from_chars(entry.data() + kName.size(), end, seconds);
+        if (error != std::errc{} || at != end)
+            return fail(ErrorKind::invalid, "app.bad_setting",
+                        "S4_TEST_CLOCK_OFFSET_S takes a whole number of seconds");
+        return std::chrono::seconds(seconds);
+    }
+    return std::chrono::seconds(0);
 }
 
 void print_ready(const ReadyReport& report) {
@@ -52,8 +72,15 @@ int serve(const ServeCommand& command, std::span<const std::string> environment)
         fmt::print(stderr, "s4: {}\n", options.error().message());
         return 1;
     }
+    const Result<std::chrono::seconds> clock_offset = test_clock_offset(environment);
+    if (!clock_offset) return failed(clock_offset.error());
     log::set_level(options->log_level);
     rt::asio::Backend backend(options->threads);
+    if (clock_offset->count() != 0) {
+        backend.shift_clock(*clock_offset);
+        log::warning("app", "the clock is moved by S4_TEST_CLOCK_OFFSET_S: only for tests",
+                     {{"seconds", clock_offset->count()}});
+    }
     Result<void> served = ok();
     {
         Node node(backend, *options);

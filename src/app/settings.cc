@@ -52,8 +52,9 @@ constexpr std::array kSettings{
     Setting{"threads", SettingKind::count, "4", "", "Threads for disk and database reads."},
 };
 
-// Environment names that scripts around the program use; they configure nothing in it.
-constexpr std::array<std::string_view, 1> kForeignEnvironment{"S4_BIN"};
+// Environment names that are no settings: what scripts around the program use, and what its tests
+// move the clock by (serve.cc).
+constexpr std::array<std::string_view, 2> kForeignEnvironment{"S4_BIN", "S4_TEST_CLOCK_OFFSET_S"};
 
 std::unexpected<Error> refuse(std::string message) {
     return fail(ErrorKind::invalid, "app.bad_setting", std::move(message));

@@ -167,6 +167,48 @@ int export_tahoe(const std::string& state, const StorageCommand& command) {
     return 0;
 }
 
+void print_orders(const json::Array& orders) {
+    if (orders.empty()) fmt::print("No customer asked for anything to be freed.\n");
+    for (const json::Value& order : orders)
+        fmt::print(
+            "Subscription  {}: {} shares ({}) would go; {}, asked for by the {} on {}\n",
+            text_of(order, "subscription"), text_of(order, "shares"), bytes_of(order, "bytes"),
+            text_of(order, "kind") == "expiry"
+                ? std::string("leases of 31 days expire")
+                : fmt::format("what was not renewed since {}", time_of(order, "not_renewed_since")),
+            text_of(order, "asked_by"), time_of(order, "asked"));
+}
+
+int run_collect(const std::string& state, const StorageCommand& command) {
+    json::Object request{{"command", "storage.collect"},
+                         {"dry_run", command.dry_run},
+                         {"confirm_clock", command.confirm_clock}};
+    if (!command.grid.empty()) {
+        const Result<std::int64_t> number = subscription_number(command.grid);
+        if (!number) return failed(number.error());
+        request.emplace_back("subscription", *number);
+    }
+    const Result<json::Value> answer = ask(state, std::move(request));
+    if (!answer) return failed(answer.error());
+    if (command.json) {
+        fmt::print("{}\n", json::to_text(*answer));
+        return 0;
+    }
+    if (const json::Value* orders = answer->find("dry_run");
+        orders != nullptr && orders->as_array() != nullptr) {
+        print_orders(*orders->as_array());
+        return 0;
+    }
+    fmt::print("{} shares marked, {} spared, {} deleted ({} freed).\n", text_of(*answer, "marked"),
+               text_of(*answer, "spared"), text_of(*answer, "freed"), bytes_of(*answer, "bytes"));
+    if (answer->find("clock_problem") == nullptr) return 0;
+    fmt::print(stderr,
+               "s4: nothing is collected: {}. If the clock is right now: s4 storage collect "
+               "--confirm-clock\n",
+               text_of(*answer, "clock_problem"));
+    return 1;
+}
+
 }  // namespace
 
 int run_storage(const std::string& state, const StorageCommand& command) {
@@ -181,6 +223,8 @@ int run_storage(const std::string& state, const StorageCommand& command) {
             return import_tahoe(state, command);
         case StorageCommand::Verb::export_tahoe:
             return export_tahoe(state, command);
+        case StorageCommand::Verb::collect:
+            return run_collect(state, command);
     }
     return 1;
 }

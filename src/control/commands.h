@@ -27,7 +27,9 @@ struct CommandDependencies {
 class Commands {
   public:
     explicit Commands(CommandDependencies with)
-        : with_(std::move(with)), storage_(with_.service, with_.engine), tahoe_(with_.tahoe) {}
+        : with_(std::move(with)),
+          storage_(with_.backup.runtime.reactor, with_.service, with_.engine),
+          tahoe_(with_.tahoe) {}
 
     using Tell = std::function<void(std::string_view progress)>;
     rt::Task<Result<codec::json::Value>> run(const rt::Context& ctx, Request request, Tell tell);

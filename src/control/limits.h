@@ -31,6 +31,12 @@ inline constexpr Duration kAnnounceRetryTime = std::chrono::seconds(10);
 inline constexpr int kCheckStepsPerAnswer = 64;
 inline constexpr std::size_t kFindingsPerAnswer = 256;
 
+// Between the steps of a collection that the operator asked for, so that clients get their turns.
+inline constexpr Duration kCollectStepPause = std::chrono::milliseconds(5);
+
+// How often it is looked whose usage changed.
+inline constexpr Duration kUsageLookInterval = std::chrono::seconds(5);
+
 // Bytes of a blob that a backup or a restore copies at once.
 inline constexpr std::size_t kCopyBytes = 1 * kMiB;
 

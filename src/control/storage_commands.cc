@@ -6,6 +6,8 @@
 
 #include "control/check_command.h"
 #include "control/limits.h"
+#include "rt/reactor.h"
+#include "storage/expiry.h"
 
 namespace s4::control {
 
@@ -41,6 +43,7 @@ rt::Task<Result<json::Value>> StorageCommands::run(const rt::Context& ctx, const
         .grid;
         co_return co_await run_check(ctx, engine_, request, grid, tell);
     }
+    if (request.command == "storage.collect") co_return co_await collect(ctx, request, tell);
     co_return unknown_command(request);
 }
 
@@ -84,6 +87,72 @@ rt::Task<Result<json::Value>> StorageCommands::status_page(const rt::Context& ct
                                        {"after", after.value},
                                        {"more", more},
                                        {"care", CO_TRY(co_await describe_care(ctx, engine_))}});
+}
+
+rt::Task<Result<json::Value>> StorageCommands::collect(const rt::Context& ctx,
+                                                       const Request& request, Tell& tell) {
+    storage::Expiry& expiry = engine_.expiry();
+    if (request.flag("confirm_clock")) CO_TRY(co_await expiry.confirm_clock(ctx));
+    if (request.flag("dry_run")) {
+        if (request.members.find("subscription") == nullptr)
+            co_return co_await dry_run(ctx, {}, {INT64_MAX}, tell);
+        const service::Overview view = CO_TRY(co_await subscription_of(ctx, request));
+        const SubscriptionId id = view.subscription.id;
+        co_return co_await dry_run(ctx, {id.value - 1}, id, tell);
+    }
+    expiry.look_at_all();
+    storage::ExpiryReport sum;
+    for (bool more = true; more;) {
+        const storage::ExpiryReport step = CO_TRY(co_await expiry.step(ctx));
+        sum.marked += step.marked;
+        sum.spared += step.spared;
+        sum.freed += step.freed;
+        sum.freed_data_bytes += step.freed_data_bytes;
+        tell(fmt::format("{} shares marked, {} deleted", sum.marked, sum.freed));
+        more = step.more;
+        if (more) (void)co_await rt::sleep(reactor_, ctx, kCollectStepPause);
+    }
+    json::Object out{{"marked", sum.marked},
+                     {"spared", sum.spared},
+                     {"freed", sum.freed},
+                     {"bytes", sum.freed_data_bytes + sum.freed * storage::kShareOverheadBytes}};
+    if (!expiry.clock_problem().empty()) out.emplace_back("clock_problem", expiry.clock_problem());
+    co_return json::Value(std::move(out));
+}
+
+// What the orders in force would free if no client renewed anything from now on; of the
+// subscriptions after `from` up to `to`.
+rt::Task<Result<json::Value>> StorageCommands::dry_run(const rt::Context& ctx, SubscriptionId from,
+                                                       SubscriptionId to, Tell& tell) {
+    json::Array orders;
+    for (bool more = true; more;) {
+        const auto rows = CO_TRY(co_await service_.list(ctx, from, kSubscriptionsPerPage));
+        more = rows.size() == static_cast<std::size_t>(kSubscriptionsPerPage);
+        for (const billing::Subscription& row : rows) {
+            from = row.id;
+            if (row.id > to) break;
+            const service::Overview view = CO_TRY(co_await service_.overview(ctx, row.id));
+            if (!view.grid) continue;
+            tell(fmt::format("subscription {}", row.id.value));
+            const auto status = CO_TRY(co_await engine_.expiry().status(ctx, *view.grid));
+            for (const auto& order : {status.expiry, status.once}) {
+                if (!order) continue;
+                const UnixSeconds since = order->cutoff(reactor_.unix_s()) - storage::kLeaseSeconds;
+                const storage::FreeEstimate found =
+                    CO_TRY(co_await engine_.expiry().estimate(ctx, *view.grid, since));
+                orders.emplace_back(json::Object{
+                    {"subscription", row.id.value},
+                    {"kind", order->kind == storage::CollectionKind::expiry ? "expiry" : "once"},
+                    {"asked_by", order->asked_by},
+                    {"asked", order->asked},
+                    {"not_renewed_since", since},
+                    {"shares", found.shares},
+                    {"bytes", found.freed_bytes()}});
+            }
+        }
+        more = more && from < to;
+    }
+    co_return json::Value(json::Object{{"dry_run", std::move(orders)}});
 }
 
 rt::Task<Result<json::Value>> StorageCommands::status_of(const rt::Context& ctx,

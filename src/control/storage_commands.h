@@ -9,6 +9,7 @@
 #include "codec/json.h"
 #include "control/messages.h"
 #include "rt/context.h"
+#include "rt/reactor.h"
 #include "rt/task.h"
 #include "service/service.h"
 #include "storage/engine.h"
@@ -17,8 +18,8 @@ namespace s4::control {
 
 class StorageCommands {
   public:
-    StorageCommands(service::Service& service, storage::Engine& engine)
-        : service_(service), engine_(engine) {}
+    StorageCommands(rt::Reactor& reactor, service::Service& service, storage::Engine& engine)
+        : reactor_(reactor), service_(service), engine_(engine) {}
 
     using Tell = std::function<void(std::string_view progress)>;
     rt::Task<Result<codec::json::Value>> run(const rt::Context& ctx, const Request& request,
@@ -32,11 +33,16 @@ class StorageCommands {
 
     rt::Task<Result<codec::json::Value>> status(const rt::Context& ctx, const Request& request,
                                                 Tell& tell);
+    rt::Task<Result<codec::json::Value>> collect(const rt::Context& ctx, const Request& request,
+                                                 Tell& tell);
+    rt::Task<Result<codec::json::Value>> dry_run(const rt::Context& ctx, SubscriptionId from,
+                                                 SubscriptionId to, Tell& tell);
     rt::Task<Result<codec::json::Value>> status_page(const rt::Context& ctx, const Request& request,
                                                      Tell& tell);
     rt::Task<Result<codec::json::Value>> status_of(const rt::Context& ctx,
                                                    const service::Overview& view);
 
+    rt::Reactor& reactor_;
     service::Service& service_;
     storage::Engine& engine_;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <chrono>
 
 namespace s4::web {
@@ -16,6 +17,31 @@ std::string format_date(UnixSeconds time) {
     return fmt::format("{} {} {}", static_cast<unsigned>(date.day()),
                        kMonths.at(static_cast<unsigned>(date.month()) - 1),
                        static_cast<int>(date.year()));
+}
+
+std::string format_day(std::int64_t day) {
+    const std::chrono::year_month_day date{std::chrono::sys_days{std::chrono::days{day}}};
+    return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+}
+
+std::optional<UnixSeconds> parse_date(std::string_view text) {
+    if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+    const auto number = [&](std::size_t from, std::size_t size) {
+        int value = -1;
+        const char* end = text.data() + from + size;
+        const auto [at, error] = std::from_chars(text.data() + from, end, value);
+        return error == std::errc{} && at == end ? value : -1;
+    };
+    const int year = number(0, 4);
+    const int month = number(5, 2);
+    const int day = number(8, 2);
+    if (year < 1970 || month < 1 || day < 1) return std::nullopt;
+    const std::chrono::year_month_day date{std::chrono::year{year},
+                                           std::chrono::month{static_cast<unsigned>(month)},
+                                           std::chrono::day{static_cast<unsigned>(day)}};
+    if (!date.ok()) return std::nullopt;
+    return std::chrono::sys_seconds{std::chrono::sys_days{date}}.time_since_epoch().count();
 }
 
 std::string format_number(std::uint64_t number) {

@@ -5,6 +5,16 @@
 namespace s4::web {
 namespace {
 
+TEST(Format, DaysAreReadAndWritten) {
+    EXPECT_EQ(format_day(0), "1970-01-01");
+    EXPECT_EQ(format_day(20'512), "2026-02-28");
+    EXPECT_EQ(parse_date("2026-02-28"), 20'512 * 86'400);
+    EXPECT_EQ(parse_date("2024-02-29"), 19'782 * 86'400);
+    for (const char* wrong : {"", "2026-02-29", "2026-2-28", "28.02.2026", "2026-02-28x",
+                              "2026/02/28", "-026-02-28", "1969-12-31", "2026-00-10", "2026-13-01"})
+        EXPECT_FALSE(parse_date(wrong)) << wrong;
+}
+
 TEST(Format, DatesAreWrittenOut) {
     EXPECT_EQ(format_date(0), "1 January 1970");
     EXPECT_EQ(format_date(1'797'897'600), "22 December 2026");

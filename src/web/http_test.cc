@@ -29,9 +29,9 @@ class WebHttpTest : public testing::Test {
         return call(handler, {.method = method, .target = std::move(target)});
     }
     std::unique_ptr<Site> make_site(SiteOptions options) {
-        return *Site::create(
-            {world_.clock(), world_.random(), world_.service(), world_.payments(), world_.master()},
-            std::move(options));
+        return *Site::create({world_.clock(), world_.random(), world_.service(), world_.care(),
+                              world_.payments(), world_.master()},
+                             std::move(options));
     }
     static std::string text(const wire::HttpAnswer& answer) { return to_string(answer.body); }
     static std::string field(const wire::HttpAnswer& answer, std::string_view name) {

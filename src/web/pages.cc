@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "web/format.h"
+#include "web/storage_pages.h"
 
 namespace s4::web {
 
@@ -193,7 +194,8 @@ Object subscription_page(const service::Overview& view, std::string_view path,
          {"allowed", billing::format_bytes(view.plan.quota_bytes)},
          {"used_exact", format_number(view.used_bytes)},
          {"allowed_exact", format_number(view.plan.quota_bytes)},
-         {"used_permille", fmt::format("{}", permille(view.used_bytes, view.plan.quota_bytes))}});
+         {"used_permille", fmt::format("{}", permille(view.used_bytes, view.plan.quota_bytes))},
+         {"quota_notice", or_nothing(quota_words(view.used_bytes, view.plan.quota_bytes))}});
     add(out, {{"install", commands.install},
               {"create", commands.create},
               {"run", commands.run},

@@ -20,15 +20,6 @@ using billing::PaymentStatus;
 using proto::http1::Method;
 using service::Stage;
 
-// Where a request goes. Names are what logs and metrics say; paths are not, since they may hold a
-// capability.
-struct Site::Target {
-    enum class Route : std::uint8_t { landing, sign_up, page, asset, robots, none };
-    Route route = Route::none;
-    Action action = Action::show;
-    Secret capability;
-};
-
 namespace {
 
 constexpr std::string_view kHtml = "text/html; charset=utf-8";
@@ -82,15 +73,15 @@ metrics::Counter& requests(int status) {
     return status < 500 ? wrong : failed;
 }
 
-Answer redirect(std::string_view to) {
+}  // namespace
+
+Answer Site::redirect(std::string_view to) {
     Answer out;
     out.status = 303;
     out.set("Location", to);
     out.set("Cache-Control", kNoStore);
     return out;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Site>> Site::create(SiteDependencies dependencies, SiteOptions options) {
     Forms forms = TRY(Forms::create(dependencies.master));
@@ -145,6 +136,10 @@ std::optional<Site::Action> Site::action_of(std::string_view path) {
     if (path == "/cancel") return Action::cancel;
     if (path == "/client") return Action::client;
     if (path == kGridsyncFile) return Action::gridsync;
+    if (path == "/storage") return Action::storage;
+    if (path == "/storage/expiry") return Action::expiry;
+    if (path == "/storage/free") return Action::free;
+    if (path == "/storage/stop") return Action::stop;
     return std::nullopt;
 }
 
@@ -154,11 +149,15 @@ std::string_view Site::methods_of(Action action) {
     switch (action) {
         case Action::show:
         case Action::gridsync:
+        case Action::storage:
             return "GET, HEAD";
         case Action::client:
+        case Action::stop:
             return "POST";
         case Action::pay:
         case Action::cancel:
+        case Action::expiry:
+        case Action::free:
             return "GET, HEAD, POST";
     }
     UNREACHABLE("an action is one of the enum's");
@@ -178,14 +177,13 @@ rt::Task<Answer> Site::answer(const rt::Context& ctx, const Request& request) {
     } else if (path.starts_with("/s/")) {
         std::string_view rest = path.substr(3);
         const auto slash = rest.find('/');
-        const std::string_view action =
-            slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
+        const auto action =
+            action_of(slash == std::string_view::npos ? std::string_view() : rest.substr(slash));
         rest = rest.substr(0, slash);
-        const std::optional<Action> known = action_of(action);
-        if (is_capability(rest) && known) {
+        if (is_capability(rest) && action) {
             target.route = Target::Route::page;
             target.capability = Secret(as_bytes(rest));
-            target.action = *known;
+            target.action = *action;
         }
     }
     Answer out = co_await route(ctx, request, target);
@@ -312,6 +310,8 @@ rt::Task<Answer> Site::page(const rt::Context& ctx, const Request& request, cons
         if (target.action == Action::client)
             co_return co_await choose_client(ctx, *id, target.capability,
                                              field_of(*fields, "client"));
+        if (target.action != Action::cancel)
+            co_return co_await change_storage(ctx, *id, target, *fields);
         const auto cancelled = co_await with_.service.cancel(ctx, *id, service::Actor::customer);
         if (!cancelled) co_return failure(cancelled.error());
         co_return redirect(page_path(target.capability));
@@ -332,7 +332,13 @@ rt::Task<Answer> Site::page(const rt::Context& ctx, const Request& request, cons
         co_return show(unpaid, target.capability);
     }
     if (target.action == Action::gridsync) co_return gridsync_file(*view, target.capability);
-    co_return show(*view, target.capability);
+    if (target.action == Action::show || view->stage != Stage::ready)
+        co_return show(*view, target.capability);
+    if (target.action == Action::expiry)
+        co_return co_await show_expiry(ctx, *id, target.capability);
+    if (target.action == Action::free)
+        co_return co_await show_free(ctx, *id, target.capability, request.head.query());
+    co_return co_await show_storage(ctx, *id, target.capability, "", "");
 }
 
 rt::Task<Answer> Site::choose_client(const rt::Context& ctx, SubscriptionId subscription,

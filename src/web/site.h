@@ -13,9 +13,11 @@
 #include <string_view>
 
 #include "billing/test_payments.h"
+#include "codec/url.h"
 #include "crypto/random.h"
 #include "rt/reactor.h"
 #include "service/service.h"
+#include "service/storage_care.h"
 #include "web/exchange.h"
 #include "web/forms.h"
 #include "web/pages.h"
@@ -34,6 +36,7 @@ struct SiteDependencies {
     rt::Reactor& reactor;
     crypto::Random& random;
     service::Service& service;
+    service::StorageCare& care;
     billing::TestPayments& payments;
     const crypto::MasterKey& master;
 };
@@ -57,11 +60,29 @@ class Site final : public wire::HttpHandler {
         std::string_view type;
         std::string_view content;
     };
-    struct Target;  // a request's route
-    enum class Action : std::uint8_t { show, pay, cancel, client, gridsync };
+    enum class Action : std::uint8_t {
+        show,
+        pay,
+        cancel,
+        client,
+        gridsync,
+        storage,
+        expiry,
+        free,
+        stop,
+    };
     // Of what follows the capability in a path; nothing if there is no such page.
     static std::optional<Action> action_of(std::string_view path);
     static std::string_view methods_of(Action action);
+
+    // Where a request goes. Names are what logs and metrics say; paths are not, since they may hold
+    // a capability.
+    struct Target {
+        enum class Route : std::uint8_t { landing, sign_up, page, asset, robots, none };
+        Route route = Route::none;
+        Action action = Action::show;
+        Secret capability;
+    };
 
     Site(SiteDependencies dependencies, SiteOptions options, Forms forms);
 
@@ -81,6 +102,18 @@ class Site final : public wire::HttpHandler {
     rt::Task<Answer> pay(const rt::Context& ctx, SubscriptionId subscription,
                          const Secret& capability, std::string_view outcome);
 
+    // storage_site.cc
+    rt::Task<Answer> show_storage(const rt::Context& ctx, SubscriptionId id,
+                                  const Secret& capability, std::string_view since,
+                                  std::string_view problem);
+    rt::Task<Answer> show_expiry(const rt::Context& ctx, SubscriptionId id,
+                                 const Secret& capability);
+    rt::Task<Answer> show_free(const rt::Context& ctx, SubscriptionId id, const Secret& capability,
+                               std::string_view query);
+    rt::Task<Answer> change_storage(const rt::Context& ctx, SubscriptionId id, const Target& target,
+                                    const codec::url::FormFields& fields);
+
+    static Answer redirect(std::string_view to);
     Answer asset(std::string_view path);
     Answer render(std::string_view page, std::string_view title, const Object& data, int status);
     Answer error_page(int status, std::string_view title, std::string_view text);

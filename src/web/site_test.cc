@@ -79,9 +79,9 @@ class SiteTest : public testing::Test {
     SiteTest() { make({}); }
 
     void make(SiteOptions options) {
-        site_ = *Site::create(
-            {world_.clock(), world_.random(), world_.service(), world_.payments(), world_.master()},
-            options);
+        site_ = *Site::create({world_.clock(), world_.random(), world_.service(), world_.care(),
+                               world_.payments(), world_.master()},
+                              options);
         browser_ = std::make_unique<Browser>(world_, *site_);
     }
 
@@ -130,7 +130,8 @@ TEST_F(SiteTest, EveryAnswerForbidsWhatThePagesDoNotNeed) {
     const std::string path = ready();
     for (const std::string& target :
          {std::string("/"), std::string("/sign-up"), std::string("/nowhere"), path,
-          std::string("/robots.txt"), path + "/cancel", std::string("/favicon.ico")}) {
+          std::string("/robots.txt"), path + "/cancel", std::string("/favicon.ico"),
+          path + "/storage", path + "/storage/expiry"}) {
         const Answer page = browser_->get(target);
         const std::string policy = field(page, "Content-Security-Policy");
         EXPECT_THAT(policy, HasSubstr("default-src 'none'"));
@@ -463,6 +464,112 @@ TEST_F(SiteTest, BehindTlsTheCookieIsBoundToItAndBrowsersAreToldToStay) {
     EXPECT_THAT(field(page, "Set-Cookie"), HasSubstr("; HttpOnly; SameSite=Lax; Secure"));
     EXPECT_THAT(field(page, "Strict-Transport-Security"), HasSubstr("max-age="));
     EXPECT_EQ(browser_->post("/sign-up", form(page)).status, 303);
+}
+
+// -- storage --
+
+TEST_F(SiteTest, TheStoragePageShowsUsageOverTimeWithItsTable) {
+    const std::string path = ready();
+    const std::int64_t today = world_.clock().unix_s() / 86'400;
+    world_.usage.bytes = 100'000'000'000;
+    world_.storage.by_day = {{today - 200, 1, 1'000'000'000}, {today - 10, 2, 50'000'000'000}};
+    world_.storage.held.immutable = {1234, 90'000'000'000};
+    world_.storage.held.mutable_ = {56, 10'000'000'000};
+    world_.storage.held.leases_by_age = {7, 8, 9, 1010};
+    world_.storage.held.advisories = 1;
+    storage::Advisory report;
+    report.at = world_.clock().unix_s();
+    report.reason = "<b>hash</b> tree is wrong";
+    world_.storage.reports = {report};
+    EXPECT_THAT(browser_->get(path).body, HasSubstr("href=\"" + path + "/storage\""));
+    const Answer page = browser_->get(path + "/storage");
+    EXPECT_EQ(page.status, 200);
+    EXPECT_EQ(field(page, "Cache-Control"), "no-store");
+    EXPECT_THAT(page.body, HasSubstr("<span id=\"left\">150 GB</span>"));
+    EXPECT_THAT(page.body, HasSubstr("role=\"img\""));
+    EXPECT_THAT(page.body, testing::ContainsRegex("class=\"line\" d=\"M62.0 [0-9.]+H[0-9.]+V"));
+    EXPECT_THAT(page.body, testing::ContainsRegex("class=\"quota-line\""));
+    EXPECT_THAT(page.body, HasSubstr("<td>1,234</td><td>90 GB</td>"));
+    EXPECT_THAT(page.body, HasSubstr("More than 90 days</th><td>1,010</td>"));
+    EXPECT_THAT(page.body, HasSubstr("&lt;b&gt;hash&lt;/b&gt;"));
+    EXPECT_THAT(page.body, Not(HasSubstr(" style=")));
+    EXPECT_THAT(page.body, Not(HasSubstr("<script>")));
+    EXPECT_THAT(page.body, Not(HasSubstr("role=\"status\"")));
+    EXPECT_EQ(browser_->post(path + "/storage", {}).status, 405);
+}
+
+TEST_F(SiteTest, AFullQuotaIsToldOnBothPages) {
+    const std::string path = ready();
+    world_.usage.bytes = 230'000'000'000;
+    EXPECT_THAT(browser_->get(path).body, HasSubstr("230 GB of 250 GB are used"));
+    world_.usage.bytes = 249'999'000'000;
+    EXPECT_THAT(browser_->get(path).body, HasSubstr("Your space is used up"));
+    EXPECT_THAT(browser_->get(path + "/storage").body, HasSubstr("Your space is used up"));
+}
+
+TEST_F(SiteTest, ExpiryIsSwitchedAfterTheCustomerSawWhatItMeans) {
+    const std::string path = ready();
+    world_.storage.unrenewed = {3, 1'000'000};
+    EXPECT_THAT(browser_->get(path + "/storage").body, HasSubstr("Switched off"));
+    const Answer asked = browser_->get(path + "/storage/expiry");
+    EXPECT_THAT(asked.body, HasSubstr("3 shares (1"));
+    EXPECT_FALSE(world_.storage.status.expiry);
+    EXPECT_EQ(browser_->post(path + "/storage/expiry", {{"to", "on"}}).status, 403);
+    EXPECT_FALSE(world_.storage.status.expiry);
+    const Answer sent = browser_->post(
+        path + "/storage/expiry", {{"token", hidden(asked, "token")}, {"to", hidden(asked, "to")}});
+    EXPECT_EQ(field(sent, "Location"), path + "/storage");
+    ASSERT_TRUE(world_.storage.status.expiry);
+    EXPECT_EQ(world_.storage.status.expiry->asked_by, "customer");
+    const Answer off = browser_->get(path + "/storage/expiry");
+    EXPECT_EQ(hidden(off, "to"), "off");
+    browser_->post(path + "/storage/expiry", {{"token", hidden(off, "token")}, {"to", "off"}});
+    EXPECT_FALSE(world_.storage.status.expiry);
+    EXPECT_EQ(
+        browser_->post(path + "/storage/expiry", {{"token", hidden(off, "token")}, {"to", "maybe"}})
+            .status,
+        400);
+}
+
+TEST_F(SiteTest, WhatWasNotRenewedIsFreedAfterADryRun) {
+    const std::string path = ready();
+    world_.storage.unrenewed = {12, 5'000'000};
+    const Answer dry = browser_->get(path + "/storage/free?since=2026-01-31");
+    EXPECT_THAT(dry.body, HasSubstr("12 shares (5 MB) were not renewed since 31 January 2026"));
+    EXPECT_EQ(world_.storage.estimated_before, 1'769'817'600);
+    EXPECT_FALSE(world_.storage.status.once);
+    const codec::url::FormFields confirmed = {{"token", hidden(dry, "token")},
+                                              {"since", hidden(dry, "since")}};
+    EXPECT_EQ(browser_->post(path + "/storage/free", {{"since", "2026-01-31"}}).status, 403);
+    EXPECT_EQ(field(browser_->post(path + "/storage/free", confirmed), "Location"),
+              path + "/storage");
+    ASSERT_TRUE(world_.storage.status.once);
+    EXPECT_EQ(world_.storage.status.once->before, 1'769'817'600);
+    // Sent twice.
+    EXPECT_EQ(browser_->post(path + "/storage/free", confirmed).status, 303);
+    const Answer page = browser_->get(path + "/storage");
+    EXPECT_THAT(page.body, HasSubstr("since 31 January 2026 is being freed"));
+    EXPECT_THAT(page.body, Not(HasSubstr("type=\"date\"")));
+    browser_->post(path + "/storage/stop", {{"token", hidden(page, "token")}});
+    EXPECT_FALSE(world_.storage.status.once);
+    const auto log = world_.run(world_.service().audit_log(world_.ctx(), {1})).value();
+    EXPECT_EQ(log.back().action, "stop_freeing");
+    EXPECT_EQ(log.back().actor, "customer");
+}
+
+TEST_F(SiteTest, ADateThatIsNoneOrStillToComeIsRefused) {
+    const std::string path = ready();
+    for (const char* date : {"", "tomorrow", "2026-02-30", "2999-01-01"}) {
+        const Answer page = browser_->get(path + "/storage/free?since=" + date);
+        EXPECT_EQ(page.status, 422) << date;
+        EXPECT_THAT(page.body, HasSubstr("aria-invalid=\"true\""));
+        EXPECT_THAT(page.body, HasSubstr("value=\"" + std::string(date) + "\""));
+    }
+}
+
+TEST_F(SiteTest, WithoutAGridThereIsNoStoragePage) {
+    const std::string path = sign_up();
+    EXPECT_THAT(browser_->get(path + "/storage").body, Not(HasSubstr("Over time")));
 }
 
 TEST_F(SiteTest, ThePlanOfTheLinkIsChosenAndAForeignOneIsNot) {

@@ -47,6 +47,7 @@ class Server:
         self.state = pathlib.Path(state)
         self.flags = flags
         self.gate_flag = gate
+        self.environment = {}
         self.process = None
 
     @property
@@ -61,7 +62,7 @@ class Server:
             self.process = subprocess.Popen(
                 [str(BINARY), "serve", "--state", str(self.state), "--web", "127.0.0.1:0", "--gate", self.gate_flag,
                  "--admin", "127.0.0.1:0", *self.flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment())
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(**self.environment))
 
         def ready():
             if self.process.poll() is not None:

@@ -86,6 +86,9 @@ rt::Task<Result<std::unique_ptr<Engine>>> Engine::create(
                                                std::move(sealer), std::move(hash));
     while (CO_TRY(co_await state->collector.collect_intents(ctx)) != 0) {
     }
+    // A disk that is full at start keeps nobody from reading.
+    const auto clock = co_await state->expiry.look_at_clock(ctx);
+    if (!clock) (void)state->core.alarm(clock.error());
     co_await state->look_at_disk(ctx);
     rt::Scope& background = state->core.background;
     background.spawn(state->run_collector(background.context()));

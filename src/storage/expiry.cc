@@ -176,6 +176,11 @@ rt::Task<Result<CollectionStatus>> Expiry::status(const rt::Context& ctx, GridId
     co_return out;
 }
 
+rt::Task<Result<void>> Expiry::look_at_clock(const rt::Context& ctx) {
+    CO_TRY(co_await clock_.check(ctx));
+    co_return ok();
+}
+
 rt::Task<Result<void>> Expiry::confirm_clock(const rt::Context& ctx) {
     CO_TRY(co_await clock_.confirm(ctx));
     look_at_all();

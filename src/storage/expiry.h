@@ -41,6 +41,8 @@ class Expiry {
     rt::Task<Result<void>> stop_freeing(const rt::Context& ctx, GridId grid, std::string by);
     rt::Task<Result<CollectionStatus>> status(const rt::Context& ctx, GridId grid);
 
+    // At start, so that the time is noted from the first minute on.
+    rt::Task<Result<void>> look_at_clock(const rt::Context& ctx);
     // The operator says that the clock is right now. Marks made before begin anew.
     rt::Task<Result<void>> confirm_clock(const rt::Context& ctx);
     std::string clock_problem() const { return clock_.problem(); }

@@ -270,6 +270,16 @@ TEST_F(ExpiryTest, AClockThatJumpedStopsCollectionUntilTheOperatorConfirmsIt) {
     EXPECT_EQ(usage().shares, 0u);
 }
 
+TEST_F(ExpiryTest, TheTimeIsNotedFromTheStartOn) {
+    stop();
+    machine().shift_clock(32 * 24h);
+    start();
+    put_three();
+    free_all();
+    EXPECT_EQ(work().marked, 0u);
+    EXPECT_FALSE(expiry().clock_problem().empty());
+}
+
 TEST_F(ExpiryTest, AClockThatWentBackStopsCollection) {
     put_three();
     free_all();

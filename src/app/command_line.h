@@ -29,7 +29,14 @@ struct SubscriptionCommand {
 
 // `s4 storage ...`: what is stored, grid by grid.
 struct StorageCommand {
-    enum class Verb : std::uint8_t { status, check, rebuild_index, import_tahoe, export_tahoe, collect };
+    enum class Verb : std::uint8_t {
+        status,
+        check,
+        rebuild_index,
+        import_tahoe,
+        export_tahoe,
+        collect
+    };
     Verb verb{};
     std::string grid;     // its subscription's number; empty: all grids
     bool repair = false;  // check

@@ -148,7 +148,10 @@ rt::Task<Result<void>> FoolscapConnection::take(const rt::Context& ctx, ByteView
     while (!ending_) {
         CO_TRY(co_await wait_for_room(ctx));
         if (lost_) co_return fail(lost_error(why_));
+        // The broker answers some calls by itself, and refuses others.
+        const std::size_t before = broker_.output_size();
         auto event = broker_.receive(bytes);
+        unsent_answer_bytes_ += broker_.output_size() - before;
         progress();
         if (!event) co_return fail(std::move(event).error());
         if (*event) {
@@ -266,7 +269,9 @@ rt::Task<Result<void>> FoolscapConnection::handle(const rt::Context& ctx, pf::Br
         streams_.clear();  // calls do not interleave
         scope_->spawn(run_call(ctx, std::move(*call)));
     } else if (const auto* lookup = std::get_if<pf::NameLookup>(&event)) {
+        const std::size_t before = broker_.output_size();
         on_name(*lookup);
+        unsent_answer_bytes_ += broker_.output_size() - before;
     } else if (auto* answered = std::get_if<pf::Answered>(&event)) {
         on_answer(std::move(*answered));
     } else if (const auto* released = std::get_if<pf::ObjectReleased>(&event)) {

@@ -90,6 +90,7 @@ rt::Task<BucketWriter::Answer> BucketWriter::write_arrived(const rt::Context& ct
         done = co_await finish(ctx, *offset, arriving);
     }
     arriving.write.reset();
+    note(done);
     turn_.release();
     if (!offset) co_return std::unexpected(offset.error());
     if (streamed == nullptr || streamed->stream != arriving.stream)
@@ -124,6 +125,7 @@ rt::Task<BucketWriter::Answer> BucketWriter::write(const rt::Context& ctx,
     const auto turn = co_await turn_.acquire(ctx);
     if (!turn) co_return std::unexpected(storage_failure(session_, turn.error()));
     const auto done = co_await write_small(ctx, *offset, *bytes);
+    note(done);
     turn_.release();
     co_return answer(done, *offset, bytes->size());
 }
@@ -152,10 +154,26 @@ rt::Task<BucketWriter::Answer> BucketWriter::close(const rt::Context& ctx) {
         turn_.release();
         co_return std::unexpected(pf::Failure::make("builtins.AssertionError", "precondition"));
     }
+    if (broken_) {
+        over_ = true;
+        (void)co_await session_.engine.abort_upload(ctx, key_, session_.id);
+        turn_.release();
+        co_return std::unexpected(storage_failure(
+            session_, Error(ErrorKind::unavailable, "storage.upload_broken", "a write failed")));
+    }
     const auto closed = co_await session_.engine.finish_upload(ctx, key_, session_.id);
     if (closed) over_ = true;
     turn_.release();
     co_return answer(closed, 0, 0);
+}
+
+// A client sends its close before it has the answers to its writes: one of them that failed here
+// must not become a hole in a share. What the client itself did wrong is its own affair.
+void BucketWriter::note(const Result<void>& written) {
+    if (written) return;
+    const ErrorKind kind = written.error().kind();
+    broken_ = broken_ || kind == ErrorKind::io || kind == ErrorKind::no_space ||
+              kind == ErrorKind::unavailable || kind == ErrorKind::timeout;
 }
 
 // Harmless after a close and when repeated, as in the reference.

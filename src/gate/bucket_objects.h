@@ -47,12 +47,14 @@ class BucketWriter final : public wire::RemoteObject {
     rt::Task<Answer> close(const rt::Context& ctx);
     rt::Task<Answer> abort(const rt::Context& ctx);
     Answer answer(const Result<void>& result, std::uint64_t offset, std::uint64_t size) const;
+    void note(const Result<void>& written);
 
     StorageSession& session_;
     storage::UploadKey key_;
     std::uint64_t size_;
     rt::Semaphore turn_;
-    bool over_ = false;  // closed or aborted
+    bool over_ = false;    // closed or aborted
+    bool broken_ = false;  // the storage failed to take a write: what is there is not whole
     std::optional<Arriving> arriving_;
 };
 

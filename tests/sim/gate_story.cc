@@ -132,8 +132,10 @@ Task<void> open_door(GateStory& story, Process& process, storage::Engine& engine
     gate::FoolscapGate foolscap({.reactor = reactor,
                                  .directory = directory,
                                  .introducer = introducer,
-                                 .application_version = "s4/simulated"},
-                                *story.foolscap_security, seats, process.runtime().random);
+                                 .application_version = "s4/simulated",
+                                 .engine = &engine},
+                                *story.foolscap_security, seats, process.runtime().random,
+                                story.foolscap_limits);
     gate::FrontDoor door(reactor, story.tls, story.service, handler, foolscap);
     auto listener = process.runtime().network.listen({"0.0.0.0", kGatePort});
     if (!listener) co_return;
@@ -156,11 +158,19 @@ GateStory::GateStory(Run& run)
       service(crypto::TlsIdentity::generate(storage.key_source, 1'767'225'600)),
       tls(proto::tls::Library::create().value()),
       keyring(tenants::Keyring::create(storage.master).value()),
-      foolscap_security(std::make_unique<wire::FoolscapPlaintext>()) {}
+      foolscap_security(std::make_unique<wire::FoolscapPlaintext>()) {
+    storage.policies.only.quota_bytes = 5 * kGiB;
+    storage.options.disk_reserve_bytes = kMiB;
+}
 
 void GateStory::choose_foolscap_security(rt::Reactor& reactor) {
     if (storage.run.dice().chance(0.1))
         foolscap_security = std::make_unique<wire::FoolscapTls>(reactor, tls);
+}
+
+void GateStory::choose_share_threshold() {
+    rt::sim::Dice& dice = storage.run.dice();
+    if (dice.chance(0.5)) storage.options.small_share_bytes_max = dice.between(500, 5000);
 }
 
 Task<void> serve_gate(GateStory& story, Process& process, bool stay) {

@@ -16,6 +16,7 @@
 #include "storage_node.h"
 #include "tenants/directory.h"
 #include "wire/foolscap_security.h"
+#include "wire/limits.h"
 
 namespace s4::simulation {
 
@@ -51,7 +52,10 @@ struct GateStory {
     std::int64_t lives = 0;                                         // of the server
     // TLS in few seeds, since it is the same in all of them.
     std::unique_ptr<wire::FoolscapSecurity> foolscap_security;
+    wire::FoolscapLimits foolscap_limits;
     void choose_foolscap_security(rt::Reactor& reactor);
+    // What counts as a small share, low in some seeds, so that more of them are large.
+    void choose_share_threshold();
     bool serving = false;  // the gate listens, so that clients may begin
 };
 

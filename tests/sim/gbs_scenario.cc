@@ -1,55 +1,35 @@
 // The storage protocol over HTTPS, whole: real clients on one machine, TLS, the gate, engine and
-// database on another, and a network that resets, delays and cuts in between. The server dies again
-// and again; the clients live on and try again. Acknowledged is what a client was answered.
+// database on another, and a network that resets, delays and cuts in between.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
-#include "gate_story.h"
+#include "gate_clients.h"
 #include "proto/gbs/client.h"
-#include "rt/scope.h"
-#include "wire/http_client.h"
 
 namespace s4::simulation {
 namespace {
 
 using namespace std::chrono_literals;
 using rt::Task;
-using rt::sim::Dice;
-using rt::sim::Process;
 namespace gbs = proto::gbs;
 
-constexpr Duration kCallTimeMax = 60s;  // as Tahoe's client
-
 struct Clients {
-    GateStory& story;
-    Process& process;
-    wire::HttpClient http;
-    std::size_t busy = 0;  // with a call under way
-    bool ending = false;
+    GateClients& all;
+    wire::HttpClient& http;
 
-    Run& run() { return story.storage.run; }
-    Dice& dice() { return story.storage.run.dice(); }
-    IndexModel& model(const IndexName& name) { return story.storage.model.at(name); }
+    Run& run() { return all.run(); }
+    rt::sim::Dice& dice() { return all.dice(); }
+    GateStory& story() { return all.story; }
+    IndexModel& model(const IndexName& name) { return all.model(name); }
 };
 
-rt::sim::Process& boot_clients(Run& run) {
-    return run.world().machine("client").boot();
-}
-
-wire::HttpOrigin origin_of(const GateStory& story) {
-    return {.endpoint = {"server", kGatePort},
-            .tls = proto::tls::PeerPolicy::pinned_key(story.service.certificate.spki_hash_bytes())};
-}
-
 Task<Result<wire::HttpAnswer>> send(Clients& clients, gbs::ClientRequest request) {
-    const Instant now = clients.process.runtime().reactor.now();
-    const rt::Context ctx = clients.process.context().until(now + kCallTimeMax);
-    co_return co_await clients.http.call(ctx, {.method = request.method,
-                                               .target = std::move(request.target),
-                                               .fields = std::move(request.fields),
-                                               .body = std::move(request.body)});
+    co_return co_await clients.http.call(clients.all.call_context(),
+                                         {.method = request.method,
+                                          .target = std::move(request.target),
+                                          .fields = std::move(request.fields),
+                                          .body = std::move(request.body)});
 }
 
 gbs::LeaseSecrets wire_form(const MadeLease& lease) {
@@ -68,7 +48,7 @@ void judge(Clients& clients, const char* what, const Error& error) {
 
 Task<void> write_pieces(Clients& clients, const gbs::Client& client, const IndexName& name,
                         ShareNumber share, const Secret& owner, LeaseHash lease) {
-    const ByteBuffer content = content_of(clients.story.storage, name, share);
+    const ByteBuffer content = content_of(clients.story().storage, name, share);
     const std::size_t piece = clients.dice().between(content.size() / 4 + 1, content.size());
     Uncertain<Share>& model = clients.model(name).immutable[share];
     for (std::size_t at = 0; at < content.size(); at += piece) {
@@ -102,7 +82,7 @@ Task<void> upload(Clients& clients, const gbs::Client& client, const IndexName& 
     const MadeLease lease = lease_of(kUploadLeases + attempt);
     const auto share = static_cast<ShareNumber>(clients.dice().below(3));
     lease_unanswered(clients.model(name), lease.hash);
-    const std::uint64_t size = content_of(clients.story.storage, name, share).size();
+    const std::uint64_t size = content_of(clients.story().storage, name, share).size();
     const auto answer = co_await send(
         clients, client.allocate(name.index().bytes, wire_form(lease), owner, {{share}, size}));
     if (!answer) co_return;
@@ -159,7 +139,7 @@ Task<void> rewrite(Clients& clients, const gbs::Client& client, const IndexName&
     Change change = some_change(clients.dice(), model.slot.known);
     const bool wrong = clients.dice().chance(0.1);
     add_test(change, model.slot.known, wrong);
-    const MadeLease lease = lease_of(++clients.story.storage.last_secret);
+    const MadeLease lease = lease_of(++clients.story().storage.last_secret);
     if (!wrong) change_unanswered(model, change, lease.hash);
     const auto answer = co_await send(
         clients, client.read_test_write(name.index().bytes, secret_of(name.number + 500'000),
@@ -181,7 +161,7 @@ Task<void> rewrite(Clients& clients, const gbs::Client& client, const IndexName&
 
 Task<void> add_lease(Clients& clients, const gbs::Client& client, const IndexName& name) {
     IndexModel& model = clients.model(name);
-    const MadeLease lease = lease_of(++clients.story.storage.last_secret);
+    const MadeLease lease = lease_of(++clients.story().storage.last_secret);
     lease_unanswered(model, lease.hash);
     const auto answer =
         co_await send(clients, client.add_lease(name.index().bytes, wire_form(lease)));
@@ -209,8 +189,9 @@ Task<void> intrude(Clients& clients, const IndexName& name) {
 
 // Bytes that are no protocol, or the beginning of one (invariant 11): the gate must outlive them.
 Task<void> send_garbage(Clients& clients) {
-    rt::Runtime& runtime = clients.process.runtime();
-    const rt::Context ctx = clients.process.context().until(runtime.reactor.now() + 90s);
+    rt::sim::Process& process = clients.all.process;
+    rt::Runtime& runtime = process.runtime();
+    const rt::Context ctx = process.context().until(runtime.reactor.now() + 90s);
     auto stream = co_await runtime.network.connect(ctx, {"server", kGatePort});
     if (!stream) co_return;
     ByteBuffer bytes(clients.dice().between(1, 3000));
@@ -223,13 +204,17 @@ Task<void> send_garbage(Clients& clients) {
     ByteBuffer room(4096);
     for (;;) {
         const auto got = co_await (*stream)->read_some(ctx, room);
-        if (!got && got.error().kind() == ErrorKind::timeout && clients.story.serving)
+        if (!got && got.error().kind() == ErrorKind::timeout && clients.story().serving)
             clients.run().violated(11, "the gate keeps a connection that says nothing sensible");
         if (!got || *got == 0) co_return;
     }
 }
 
-Task<void> act_once(Clients& clients, const KnownGrid& grid, const IndexName& name) {
+}  // namespace
+
+Task<void> take_gbs_turn(GateClients& all, wire::HttpClient& http, const KnownGrid& grid,
+                         IndexName name) {
+    Clients clients{all, http};
     const gbs::Client client(grid.storage_swissnum);
     const std::uint64_t choice = clients.dice().below(20);
     if (choice < 11) {
@@ -248,54 +233,31 @@ Task<void> act_once(Clients& clients, const KnownGrid& grid, const IndexName& na
     }
 }
 
-Task<void> act(Clients& clients, std::size_t actor) {
-    rt::Reactor& reactor = clients.process.runtime().reactor;
-    while (!clients.ending && !clients.run().failed()) {
-        if (!co_await rt::sleep(reactor, clients.process.context(),
-                                clients.dice().between(Duration(0), Duration(100ms))))
-            co_return;
-        if (!clients.story.serving || clients.story.grids.empty()) continue;
-        const KnownGrid grid =
-            clients.story.grids[clients.dice().below(clients.story.grids.size())];
-        const IndexName name{grid.id, actor * kIndexesEach + clients.dice().below(kIndexesEach)};
-        ++clients.busy;
-        co_await act_once(clients, grid, name);
-        --clients.busy;
+namespace {
+
+class GbsPlay final : public Play {
+  public:
+    explicit GbsPlay(GateClients& clients)
+        : clients_(clients),
+          http_(clients.reactor(), clients.process.runtime().network, clients.story.tls,
+                clients.https_origin()) {}
+    Task<void> take_turn(std::size_t actor, const KnownGrid& grid) override {
+        co_await take_gbs_turn(clients_, http_, grid, index_of(clients_, grid, actor));
     }
-}
+
+  private:
+    GateClients& clients_;
+    wire::HttpClient http_;
+};
 
 }  // namespace
 
 void play_gbs(Run& run) {
     GateStory story(run);
-    Dice& dice = run.dice();
-    story.storage.policies.only.quota_bytes = 5 * kGiB;
-    story.storage.options.disk_reserve_bytes = kMiB;
-    if (dice.chance(0.5)) story.storage.options.small_share_bytes_max = dice.between(500, 5000);
-    rt::sim::Machine& server = run.world().machine("server");
-    Process& client_process = boot_clients(run);
-    Clients clients{
-        .story = story,
-        .process = client_process,
-        .http = wire::HttpClient(client_process.runtime().reactor, client_process.runtime().network,
-                                 story.tls, origin_of(story))};
-    for (std::size_t actor = 0; actor < kActors; ++actor) client_process.spawn(act(clients, actor));
-    for (int round = 0; round < 4 && !run.failed(); ++round) {
-        run.boot_and_crash(server, [&](Process& process) {
-            if (dice.chance(0.3))
-                run.world().fabric().cut("server", "client", run.world().now() + 3s);
-            process.spawn(serve_gate(story, process, true));
-        });
-        story.serving = false;
-        // What was under way gets its error before the next life begins: it belongs to this one.
-        if (!run.world().run_until([&] { return clients.busy == 0; }, 10min))
-            run.violated(10, "a client's call does not end");
-    }
-    clients.ending = true;
-    run.boot_and_stop(
-        server, [&](Process& process) { process.spawn(serve_gate(story, process, false)); }, 2min);
-    client_process.stop();
-    run.world().run_until([&] { return client_process.ended(); }, 10min);
+    story.choose_share_threshold();
+    GateClients clients(story);
+    GbsPlay play(clients);
+    play_gate(clients, play);
 }
 
 }  // namespace s4::simulation

@@ -15,6 +15,8 @@ namespace {
 
 constexpr Plant kFoundBySql[] = {Plant::synchronous_off, Plant::answer_before_commit};
 constexpr Plant kFoundByStorage[] = {Plant::missing_blob_sync, Plant::lease_not_stored};
+constexpr Plant kFoundByMemory[] = {Plant::unbounded_calls};
+constexpr Plant kFoundByService[] = {Plant::job_not_stored};
 
 constexpr Scenario kScenarios[] = {
     {"sql", "the database alone, under crashes, full disks and failing writes", 60, play_sql,
@@ -22,11 +24,20 @@ constexpr Scenario kScenarios[] = {
     {"storage", "the storage engine: uploads, slots, leases, quota, full and failing disks", 80,
      play_storage, kFoundByStorage},
     {"gbs", "the storage protocol over HTTPS: clients, network, gate and engine", 40, play_gbs, {}},
+    {"foolscap",
+     "the storage protocol over Foolscap, and HTTPS on the same shares",
+     30,
+     play_foolscap,
+     {}},
     {"introducer",
      "the introducer over Foolscap: publishers, subscribers, network and gate",
      25,
      play_introducer,
      {}},
+    {"memory", "peers who would have the gate hold more than a fixed amount", 4, play_memory,
+     kFoundByMemory},
+    {"service", "sign-ups, payments, provisioning and cancellation", 40, play_service,
+     kFoundByService},
 };
 
 // The same seed twice must be the same run; not worth twice the time for each.

@@ -12,8 +12,9 @@ using rt::sim::Crash;
 using rt::sim::Process;
 using rt::sim::Profile;
 
-constexpr std::array kPlants = {Plant::synchronous_off, Plant::missing_blob_sync,
-                                Plant::answer_before_commit, Plant::lease_not_stored};
+constexpr std::array kPlants = {Plant::synchronous_off,      Plant::missing_blob_sync,
+                                Plant::answer_before_commit, Plant::lease_not_stored,
+                                Plant::job_not_stored,       Plant::unbounded_calls};
 // A task that does not end by then hangs.
 constexpr Duration kEndTimeMax = 30min;
 
@@ -44,6 +45,10 @@ std::string_view name_of(Plant plant) {
             return "answer_before_commit";
         case Plant::lease_not_stored:
             return "lease_not_stored";
+        case Plant::job_not_stored:
+            return "job_not_stored";
+        case Plant::unbounded_calls:
+            return "unbounded_calls";
     }
     return "unknown";
 }
@@ -59,16 +64,25 @@ void Run::violated(int invariant, const std::string& sentence) {
     violations_.push_back(fmt::format("invariant {}: {}", invariant, sentence));
 }
 
+namespace {
+
+std::string_view skipped_by(Plant plant) {
+    if (plant == Plant::lease_not_stored) return "storage.insert_lease";
+    if (plant == Plant::job_not_stored) return "service.queue_job";
+    return "";
+}
+
+}  // namespace
+
 sql::Options Run::database_options(Process& process, std::string path) const {
-    return {
-        .path = std::move(path),
-        .vfs = sql::Options::Vfs::files,
-        .on_fatal = [&process](const Error&) { process.crash(Crash::process); },
-        .planted_bugs = {
-            .synchronous_off = plant_ == Plant::synchronous_off,
-            .answer_before_commit = plant_ == Plant::answer_before_commit,
-            .skipped_statement = plant_ == Plant::lease_not_stored ? "storage.insert_lease" : "",
-        }};
+    return {.path = std::move(path),
+            .vfs = sql::Options::Vfs::files,
+            .on_fatal = [&process](const Error&) { process.crash(Crash::process); },
+            .planted_bugs = {
+                .synchronous_off = plant_ == Plant::synchronous_off,
+                .answer_before_commit = plant_ == Plant::answer_before_commit,
+                .skipped_statement = skipped_by(plant_),
+            }};
 }
 
 void Run::wait_for_end(Process& process) {
@@ -76,12 +90,12 @@ void Run::wait_for_end(Process& process) {
         violated(10, process.name() + " does not end");
 }
 
-void Run::boot_and_crash(rt::sim::Machine& machine, const Start& start) {
+void Run::boot_and_crash(rt::sim::Machine& machine, const Start& start, std::uint64_t calls_max) {
     Process& process = machine.boot();
     const Crash how = dice().chance(0.6) ? Crash::power : Crash::process;
     const bool at_call = dice().chance(0.7);
     // Early crashes hit the start-up, late ones the load.
-    const std::uint64_t calls = dice().between(1, dice().chance(0.2) ? 100 : 3000);
+    const std::uint64_t calls = dice().between(1, dice().chance(0.2) ? 100 : calls_max);
     if (at_call) process.crash_at_file_call(calls, how);
     start(process);
     const Duration time = at_call ? Duration(20s) : dice().between(Duration(1ms), Duration(5s));

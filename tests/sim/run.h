@@ -21,6 +21,8 @@ enum class Plant : std::uint8_t {
     missing_blob_sync,     // blobs published without being synced
     answer_before_commit,  // the writer answers first and commits then
     lease_not_stored,      // an acknowledged lease is not written
+    job_not_stored,        // what should go on after a payment is not written
+    unbounded_calls,       // a connection may hold calls of any size and number
 };
 
 std::string_view name_of(Plant plant);
@@ -48,7 +50,9 @@ class Run {
     // Boots `machine`, starts the service on it, and crashes it somehow by the seed's choice:
     // in the middle of a file call or at some time, losing power or not. Returns when it is gone.
     using Start = std::function<void(rt::sim::Process&)>;  // spawns the service
-    void boot_and_crash(rt::sim::Machine& machine, const Start& start);
+    // `calls_max`: of the files, before one in the middle of which it dies.
+    void boot_and_crash(rt::sim::Machine& machine, const Start& start,
+                        std::uint64_t calls_max = 3000);
     // The same without a crash: the service ends by itself, or is asked to after `time`.
     void boot_and_stop(rt::sim::Machine& machine, const Start& start, Duration time);
 
@@ -75,6 +79,9 @@ std::span<const Scenario> scenarios();
 void play_sql(Run& run);
 void play_storage(Run& run);
 void play_gbs(Run& run);
+void play_foolscap(Run& run);
 void play_introducer(Run& run);
+void play_memory(Run& run);
+void play_service(Run& run);
 
 }  // namespace s4::simulation

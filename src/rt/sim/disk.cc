@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "rt/sim/world_memory.h"
+
 namespace s4::rt::sim {
 namespace {
 
@@ -193,6 +195,7 @@ Result<void> Disk::sync_directory(const std::string& path) {
 }
 
 Result<void> Disk::write(Inode& inode, std::uint64_t offset, ByteView bytes) {
+    const WorldMemory the_medium;
     const std::uint64_t end = offset + bytes.size();
     const std::uint64_t growth = end > inode.seen.size() ? end - inode.seen.size() : 0;
     if (growth > free_bytes()) return full();
@@ -205,6 +208,7 @@ Result<void> Disk::write(Inode& inode, std::uint64_t offset, ByteView bytes) {
 }
 
 Result<void> Disk::truncate(Inode& inode, std::uint64_t size) {
+    const WorldMemory the_medium;
     const std::uint64_t before = inode.seen.size();
     if (size > before && size - before > free_bytes()) return full();
     if (inode.links > 0) used_bytes_ = used_bytes_ + size - before;
@@ -235,6 +239,7 @@ void Disk::apply(ByteBuffer& content, const Change& change, Dice* tear) {
 }
 
 void Disk::sync(Inode& inode) {
+    const WorldMemory the_medium;
     for (const Change& change : inode.unsynced) apply(inode.durable, change, nullptr);
     inode.unsynced.clear();
 }

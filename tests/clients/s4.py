@@ -54,15 +54,19 @@ class Server:
     def log_path(self):
         return self.state.parent / (self.state.name + ".log")
 
+    def launch(self):
+        """A process that is starting, for a caller who does not wait until it is ready."""
+        with open(self.log_path, "ab") as log:
+            return subprocess.Popen(
+                [str(BINARY), "serve", "--state", str(self.state), "--web", "127.0.0.1:0", "--gate", self.gate_flag,
+                 "--admin", "127.0.0.1:0", *self.flags],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(**self.environment))
+
     def start(self, seconds=60):
         assert self.process is None
         addresses = self.state / "addresses.json"
         addresses.unlink(missing_ok=True)
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [str(BINARY), "serve", "--state", str(self.state), "--web", "127.0.0.1:0", "--gate", self.gate_flag,
-                 "--admin", "127.0.0.1:0", *self.flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(**self.environment))
+        self.process = self.launch()
 
         def ready():
             if self.process.poll() is not None:

@@ -293,10 +293,9 @@ Task<void> serve(ServiceStory& story, Process& process, bool last) {
         "192.0.2.1", 8470, {{crypto::sha256(as_bytes("identity")), 8470}}};
     auto service =
         service::Service::create({process.runtime(), *database, story.master, story.plans, payments,
-                                  **directory, check, usage, gate},
+                                  **directory, introducer, check, usage, gate},
                                  {});
     if (!service) co_return;
-    introducer::Introducer introducer(process.runtime(), *database);
     Life life{story, process, **service, payments, **directory, introducer};
     co_await live(life, last);
 }

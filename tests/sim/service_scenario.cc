@@ -192,7 +192,7 @@ std::vector<std::string> expected_audit(const Customer* customer) {
 Task<void> verify_grid(Life& life, const service::Overview& view) {
     const GridId id = *view.grid;
     const auto grid = co_await life.directory.by_id(life.ctx(), id);
-    const auto policy = service::policy_of(view.plan, view.subscription.state);
+    const auto policy = service::policy_of(view.plan, view.subscription.state, view.transports);
     if (!grid || !((*grid)->policy == policy))
         life.violated(10,
                       fmt::format("grid {} has another policy than its subscription's", id.value));
@@ -291,6 +291,7 @@ Task<void> serve(ServiceStory& story, Process& process, bool last) {
     NothingStored usage;
     const service::PublicGate gate{
         "192.0.2.1", 8470, {{crypto::sha256(as_bytes("identity")), 8470}}};
+    introducer::Introducer introducer(process.runtime(), *database);
     auto service =
         service::Service::create({process.runtime(), *database, story.master, story.plans, payments,
                                   **directory, introducer, check, usage, gate},

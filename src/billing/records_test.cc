@@ -26,7 +26,8 @@ class BillingRecords : public testing::Test {
     }
     ~BillingRecords() override {
         database_.reset();
-        std::filesystem::remove_all(directory_);
+        std::error_code ignored;  // SQLite may still be removing its log
+        std::filesystem::remove_all(directory_, ignored);
     }
 
     template <typename Work>

@@ -42,7 +42,8 @@ class World {
     ~World() {
         introducer.reset();
         database.reset();
-        std::filesystem::remove_all(folder_);
+        std::error_code ignored;  // SQLite may still be removing its log
+        std::filesystem::remove_all(folder_, ignored);
     }
 
     void restart() {

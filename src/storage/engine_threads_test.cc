@@ -26,22 +26,21 @@ class OneGrid final : public Policies {
     }
 };
 
+struct Folder {
+    ~Folder() { std::filesystem::remove_all(path); }
+    std::string path;
+};
+
 class EngineThreadsTest : public testing::Test {
   protected:
     EngineThreadsTest() {
         char pattern[] = "/tmp/s4-engine-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
+        folder_.path = ::mkdtemp(pattern);
         sql::Options options;
-        options.path = folder_ + "/db";
+        options.path = folder_.path + "/db";
         database_ = sql::Database::open(backend_.runtime(), options, migrations()).value();
-        store_ = blob::DirectoryStore::open(backend_.runtime(), {folder_ + "/store", {}}).value();
+        store_ = blob::DirectoryStore::open(backend_.runtime(), {folder_.path + "/store", {}}).value();
     }
-    ~EngineThreadsTest() override {
-        store_.reset();
-        database_.reset();
-        std::filesystem::remove_all(folder_);
-    }
-
     rt::Task<void> everyone() {
         auto made = co_await Engine::create(ctx_, backend_.runtime(), *database_, *store_, master_,
                                             policies_, {});
@@ -114,7 +113,7 @@ class EngineThreadsTest : public testing::Test {
         }
     }
 
-    std::string folder_;
+    Folder folder_;  // goes last: until the backend has ended, SQLite may be removing its log
     rt::asio::Backend backend_{3};
     rt::Context ctx_;
     crypto::SystemRandom random_;

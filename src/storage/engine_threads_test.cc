@@ -39,7 +39,8 @@ class EngineThreadsTest : public testing::Test {
         sql::Options options;
         options.path = folder_.path + "/db";
         database_ = sql::Database::open(backend_.runtime(), options, migrations()).value();
-        store_ = blob::DirectoryStore::open(backend_.runtime(), {folder_.path + "/store", {}}).value();
+        store_ =
+            blob::DirectoryStore::open(backend_.runtime(), {folder_.path + "/store", {}}).value();
     }
     rt::Task<void> everyone() {
         auto made = co_await Engine::create(ctx_, backend_.runtime(), *database_, *store_, master_,

@@ -21,7 +21,6 @@ STAND_IN = os.environ.get("S4_TEST_SERVER") == "tahoe"
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "s4_only: needs what Tahoe's own server does not have")
-    config.addinivalue_line("markers", "last: runs when all others have")
     if not STAND_IN and not s4.BINARY.exists():
         pytest.exit(f"there is no program at {s4.BINARY}; build it with ./dev build, or give S4_BIN", 2)
 
@@ -30,7 +29,6 @@ def pytest_collection_modifyitems(config, items):
     if STAND_IN:
         config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("s4_only")])
         items[:] = [i for i in items if not i.get_closest_marker("s4_only")]
-    items.sort(key=lambda i: i.get_closest_marker("last") is not None)
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +115,7 @@ def bob(server, workdir):
 
 @pytest.fixture(scope="session")
 def interrupted_upload(request, server, workdir):
-    """A client killed in the middle of an upload early in the run, so that the test at the end need not wait long."""
+    """A client killed in the middle of an upload early in the run, so that the test of it need not wait long."""
     drill = drills.InterruptedUpload(Customer(server, workdir, "carol"))
     yield drill
     drill.customer.client.stop()

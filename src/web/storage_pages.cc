@@ -27,6 +27,8 @@ constexpr double kTop = 10;
 constexpr double kBottom = 178;
 // A quota that is far above what is used would press the curve flat; then it is left out.
 constexpr double kQuotaShownFrom = 0.25;
+// The chart of an empty grid has an axis that means something.
+constexpr double kScaleBytesMin = 1e6;
 
 std::string text_of(std::uint64_t number) {
     return format_number(number);
@@ -67,11 +69,12 @@ Object chart_of(const StorageView& view) {
     const std::int64_t today = view.now / kDayS;
     const std::int64_t first = today - service::kUsageDaysShown + 1;
     const std::vector<Point> points = points_of(view, first, today);
-    std::uint64_t most = 1;
+    std::uint64_t most = 0;
     for (const Point& point : points) most = std::max(most, point.used);
     const auto quota = static_cast<double>(view.quota_bytes);
     const bool with_quota = static_cast<double>(most) >= kQuotaShownFrom * quota;
-    const double scale = std::max(with_quota ? quota : 0.0, static_cast<double>(most)) * 1.05;
+    const double scale =
+        std::max({with_quota ? quota : 0.0, static_cast<double>(most), kScaleBytesMin}) * 1.05;
     const auto x = [&](std::int64_t day) {
         return kLeft + (kRight - kLeft) * static_cast<double>(day - first) /
                            static_cast<double>(today - first);
@@ -96,7 +99,7 @@ Object chart_of(const StorageView& view) {
     return {{"chart_days", fmt::format("{}", service::kUsageDaysShown)},
             {"chart_text",
              fmt::format("{} now; at most {} since {}.", billing::format_bytes(view.used_bytes),
-                         billing::format_bytes(most == 1 ? 0 : most),
+                         billing::format_bytes(most),
                          format_date(points.front().day * kDayS))},
             {"line", line},
             {"area", fmt::format("{}V{:.1f}H{:.1f}Z", line, kBottom, x(points.front().day))},

@@ -91,8 +91,7 @@ def announcement(seqnum):
 
 def fan_out(peer, wish, base):
     """From an announcement's publication until every subscriber has read it; the server's share of that."""
-    subscribers = [subscribe(peer) for _ in range(wish.subscribers)]
-    publisher = subscribe(peer)
+    *subscribers, publisher = [subscribe(peer) for _ in range(wish.subscribers)]
     s = publisher.sequences
     call = s.call(3, 1, b"publish_v2", lambda: s.sequence(TUPLE, *[string(p) for p in announcement(int(time.time()))]),
                   lambda: s.sequence(REFERENCE, token(INT, 2), string(b"")))

@@ -4,8 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include <filesystem>
-
+#include "base/scratch_folder_test.h"
 #include "codec/json.h"
 #include "rt/asio/posix_files.h"
 
@@ -16,18 +15,12 @@ using ::testing::HasSubstr;
 
 class StateDirectoryTest : public ::testing::Test {
   protected:
-    StateDirectoryTest() {
-        char pattern[] = "/tmp/s4-state-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
-    }
-    ~StateDirectoryTest() override { std::filesystem::remove_all(folder_); }
-
-    std::string state() const { return folder_ + "/state"; }
+    std::string state() const { return folder_.file("state"); }
     std::string content(const std::string& name) {
         return to_string(*rt::read_file(files_, state() + "/" + name, 1024 * 1024));
     }
 
-    std::string folder_;
+    ScratchFolder folder_;
     rt::asio::PosixFiles files_;
     crypto::SystemRandom random_;
 };
@@ -43,7 +36,7 @@ TEST_F(StateDirectoryTest, IsHeldByOneProcess) {
 
 TEST_F(StateDirectoryTest, RefusesWhatCannotBeItWithASentence) {
     EXPECT_TRUE(
-        StateDirectory::open(files_, folder_ + "/none/state").error().is("app.state_missing"));
+        StateDirectory::open(files_, folder_.file("none/state")).error().is("app.state_missing"));
     ASSERT_TRUE(rt::replace_file(files_, state(), as_bytes("a file")).has_value());
     EXPECT_THAT(StateDirectory::open(files_, state()).error().message(), HasSubstr("is a file"));
 }

@@ -60,6 +60,24 @@ void print_grid(const json::Value& grid) {
     fmt::print("  Advisories  {}\n", text_of(grid, "advisories"));
 }
 
+// Names the command's grid in `request`, if it has one.
+Result<void> add_grid(json::Object& request, const StorageCommand& command) {
+    if (!command.grid.empty())
+        request.emplace_back("subscription", TRY(subscription_number(command.grid)));
+    return ok();
+}
+
+Result<json::Value> ask_of(const std::string& state, const StorageCommand& command,
+                           json::Object request) {
+    TRY(add_grid(request, command));
+    return ask(state, std::move(request));
+}
+
+int print_json(const json::Value& value) {
+    fmt::print("{}\n", json::to_text(value));
+    return 0;
+}
+
 // Hands every grid of a page on.
 void take_grids(const json::Value& page, bool as_json, json::Array& all) {
     const json::Value* grids = page.find("grids");
@@ -70,11 +88,7 @@ void take_grids(const json::Value& page, bool as_json, json::Array& all) {
 
 int print_status(const std::string& state, const StorageCommand& command) {
     json::Object request{{"command", "storage.status"}};
-    if (!command.grid.empty()) {
-        const Result<std::int64_t> number = subscription_number(command.grid);
-        if (!number) return failed(number.error());
-        request.emplace_back("subscription", *number);
-    }
+    if (const auto named = add_grid(request, command); !named) return failed(named.error());
     json::Array all;
     std::int64_t after = 0;
     for (bool more = true; more;) {
@@ -90,8 +104,7 @@ int print_status(const std::string& state, const StorageCommand& command) {
             print_care(*page->find("care"));
         if (more) after = next->as_int64().value_or(after);
     }
-    if (command.json) fmt::print("{}\n", json::to_text(json::Value(std::move(all))));
-    return 0;
+    return command.json ? print_json(json::Value(std::move(all))) : 0;
 }
 
 // A path as the server finds it, which runs elsewhere.
@@ -118,17 +131,9 @@ int import_tahoe(const std::string& state, const StorageCommand& command) {
         request.emplace_back("introducer", absolute(command.introducer));
     add_given(request, "email", command.email);
     add_given(request, "plan", command.plan);
-    if (!command.grid.empty()) {
-        const Result<std::int64_t> number = subscription_number(command.grid);
-        if (!number) return failed(number.error());
-        request.emplace_back("subscription", *number);
-    }
-    const Result<json::Value> answer = ask(state, std::move(request));
+    const auto answer = ask_of(state, command, std::move(request));
     if (!answer) return failed(answer.error());
-    if (command.json) {
-        fmt::print("{}\n", json::to_text(*answer));
-        return 0;
-    }
+    if (command.json) return print_json(*answer);
     fmt::print("Found         {} shares, {}\n", text_of(*answer, "shares"),
                bytes_of(*answer, "bytes"));
     if (!command.dry_run) {
@@ -146,19 +151,13 @@ int import_tahoe(const std::string& state, const StorageCommand& command) {
 }
 
 int export_tahoe(const std::string& state, const StorageCommand& command) {
-    const Result<std::int64_t> number = subscription_number(command.grid);
-    if (!number) return failed(number.error());
     json::Object request{{"command", "storage.export-tahoe"},
-                         {"subscription", *number},
                          {"directory", absolute(command.directory)}};
     add_given(request, "location", command.location);
     add_given(request, "introducer_location", command.introducer_location);
-    const Result<json::Value> answer = ask(state, std::move(request));
+    const auto answer = ask_of(state, command, std::move(request));
     if (!answer) return failed(answer.error());
-    if (command.json) {
-        fmt::print("{}\n", json::to_text(*answer));
-        return 0;
-    }
+    if (command.json) return print_json(*answer);
     fmt::print("Exported      {} shares, {} of them written now ({}), {} removed\n",
                text_of(*answer, "shares"), text_of(*answer, "written"),
                bytes_of(*answer, "written_bytes"), text_of(*answer, "removed"));
@@ -183,17 +182,9 @@ int run_collect(const std::string& state, const StorageCommand& command) {
     json::Object request{{"command", "storage.collect"},
                          {"dry_run", command.dry_run},
                          {"confirm_clock", command.confirm_clock}};
-    if (!command.grid.empty()) {
-        const Result<std::int64_t> number = subscription_number(command.grid);
-        if (!number) return failed(number.error());
-        request.emplace_back("subscription", *number);
-    }
-    const Result<json::Value> answer = ask(state, std::move(request));
+    const auto answer = ask_of(state, command, std::move(request));
     if (!answer) return failed(answer.error());
-    if (command.json) {
-        fmt::print("{}\n", json::to_text(*answer));
-        return 0;
-    }
+    if (command.json) return print_json(*answer);
     if (const json::Value* orders = answer->find("dry_run");
         orders != nullptr && orders->as_array() != nullptr) {
         print_orders(*orders->as_array());

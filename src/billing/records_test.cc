@@ -2,8 +2,7 @@
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
-#include <filesystem>
-
+#include "base/scratch_folder_test.h"
 #include "billing/ledger.h"
 #include "billing/limits.h"
 #include "billing/schema.h"
@@ -17,17 +16,9 @@ namespace {
 class BillingRecords : public testing::Test {
   protected:
     BillingRecords() {
-        std::string path = (std::filesystem::temp_directory_path() / "s4-billing-XXXXXX").string();
-        EXPECT_NE(mkdtemp(path.data()), nullptr);
-        directory_ = path;
         sql::Options options;
-        options.path = directory_ + "/db";
+        options.path = folder_.file("db");
         database_ = std::move(*sql::Database::open(backend_.runtime(), options, migrations()));
-    }
-    ~BillingRecords() override {
-        database_.reset();
-        std::error_code ignored;  // SQLite may still be removing its log
-        std::filesystem::remove_all(directory_, ignored);
     }
 
     template <typename Work>
@@ -46,8 +37,8 @@ class BillingRecords : public testing::Test {
         return *write([&](sql::Transaction& tx) { return load_subscription(tx, id); });
     }
 
+    ScratchFolder folder_;
     rt::asio::Backend backend_{1};
-    std::string directory_;
     std::unique_ptr<sql::Database> database_;
     Plan plan_ = *Plans::standard().find("m");
 };

@@ -5,8 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
+#include "base/scratch_folder_test.h"
 #include "crypto/ed25519.h"
 #include "crypto/seeded_random.h"
 #include "gate/introducer_object.h"
@@ -53,12 +52,10 @@ class Subscriber final : public wire::RemoteObject {
 class FoolscapGateTest : public testing::Test {
   public:
     FoolscapGateTest() {
-        char pattern[] = "/tmp/s4-foolscap-gate-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
         std::vector<sql::Migration> all(tenants::migrations().begin(), tenants::migrations().end());
         all.insert(all.end(), introducer::migrations().begin(), introducer::migrations().end());
         sql::Options options;
-        options.path = folder_ + "/db";
+        options.path = folder_.file("db");
         database_ = sql::Database::open(rt_, options, all).value();
     }
     ~FoolscapGateTest() override {
@@ -66,8 +63,6 @@ class FoolscapGateTest : public testing::Test {
         introducer_.reset();
         directory_.reset();
         database_.reset();
-        std::error_code gone;  // the database may still be taking its own files away
-        std::filesystem::remove_all(folder_, gone);
     }
 
     // Runs `body` with one grid behind a listening gate.
@@ -174,7 +169,7 @@ class FoolscapGateTest : public testing::Test {
     rt::Task<void> evicts();
     rt::Task<void> drains();
 
-    std::string folder_;
+    ScratchFolder folder_;
     rt::asio::Backend backend_{1};
     rt::Runtime& rt_ = backend_.runtime();
     rt::Context ctx_;

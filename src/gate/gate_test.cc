@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <filesystem>
 
+#include "base/scratch_folder_test.h"
 #include "blob/directory_store.h"
 #include "codec/base64.h"
 #include "crypto/seeded_random.h"
@@ -67,17 +67,16 @@ std::vector<sql::Migration> all_migrations() {
 class GateTest : public testing::Test {
   protected:
     GateTest() {
-        char pattern[] = "/tmp/s4-gate-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
         sql::Options options;
-        options.path = folder_ + "/db";
+        options.path = folder_.file("db");
         database_ = sql::Database::open(rt_, options, all_migrations()).value();
         directory_ =
             run(tenants::Directory::create(ctx_, *database_, keyring_, tenants::kIdleGridsMax))
                 .value();
         policies_.follow(*directory_);
-        blobs_ = blob::DirectoryStore::open(rt_, {.path = folder_ + "/store", .planted_bugs = {}})
-                     .value();
+        blobs_ =
+            blob::DirectoryStore::open(rt_, {.path = folder_.file("store"), .planted_bugs = {}})
+                .value();
         engine_ = run(storage::Engine::create(ctx_, rt_, *database_, *blobs_, master_, policies_,
                                               storage::EngineOptions{}))
                       .value();
@@ -96,8 +95,6 @@ class GateTest : public testing::Test {
         EXPECT_EQ(seats_.grids(), 0);
         EXPECT_EQ(door_->strangers(), 0);
         run(engine_->close());
-        std::error_code ignored;  // SQLite may still be removing its log
-        std::filesystem::remove_all(folder_, ignored);
     }
 
     static rt::Task<void> joined(rt::Scope& scope) { co_await scope.join(); }
@@ -181,7 +178,7 @@ class GateTest : public testing::Test {
     const Secret other_upload_{ByteBuffer(20, 'z')};
     const Secret enabler_{ByteBuffer(32, 'w')};
 
-    std::string folder_;
+    ScratchFolder folder_;
     rt::asio::Backend backend_{2};
     rt::Runtime& rt_ = backend_.runtime();
     rt::Context ctx_;

@@ -4,10 +4,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
-#include <filesystem>
+#include <csignal>
 
 #include "base/check.h"
+#include "base/scratch_folder_test.h"
 #include "blob/directory_store.h"
 #include "crypto/seeded_random.h"
 #include "gate/foolscap_gate.h"
@@ -69,25 +71,22 @@ class StorageObjectTest : public testing::Test {
   public:
     StorageObjectTest() {
         client_limits_.broker.message_bytes_max = 64 * kMiB;
-        char pattern[] = "/tmp/s4-storage-object-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
         std::vector<sql::Migration> all;
         for (const auto& list :
              {tenants::migrations(), introducer::migrations(), storage::migrations()})
             all.insert(all.end(), list.begin(), list.end());
         sql::Options options;
-        options.path = folder_ + "/db";
+        options.path = folder_.file("db");
         database_ = sql::Database::open(rt_, options, all).value();
-        blobs_ = blob::DirectoryStore::open(rt_, {.path = folder_ + "/store", .planted_bugs = {}})
-                     .value();
+        blobs_ =
+            blob::DirectoryStore::open(rt_, {.path = folder_.file("store"), .planted_bugs = {}})
+                .value();
     }
     ~StorageObjectTest() override {
         engine_.reset();
         introducer_.reset();
         directory_.reset();
         database_.reset();
-        std::error_code gone;  // the database may still be taking its own files away
-        std::filesystem::remove_all(folder_, gone);
     }
 
     void run(rt::Task<void> (StorageObjectTest::*body)()) { backend_.run(with_server(body)); }
@@ -178,6 +177,7 @@ class StorageObjectTest : public testing::Test {
     rt::Task<void> versions();
     rt::Task<void> uploads();
     rt::Task<void> streams();
+    rt::Task<void> refused_by_the_disk();
     rt::Task<void> loses();
     rt::Task<void> slots();
     rt::Task<void> large_slots();
@@ -189,7 +189,7 @@ class StorageObjectTest : public testing::Test {
     rt::Task<void> wrong_writes();
 
     wire::FoolscapLimits client_limits_;
-    std::string folder_;
+    ScratchFolder folder_;
     rt::asio::Backend backend_{1};
     rt::Runtime& rt_ = backend_.runtime();
     rt::Context ctx_;
@@ -287,6 +287,46 @@ rt::Task<void> StorageObjectTest::streams() {
 }
 TEST_F(StorageObjectTest, LargeWritesStreamAndKeepTheirOrder) {
     run(&StorageObjectTest::streams);
+}
+
+// For as long as it lives, the disk takes no byte of a file beyond the first `bytes`.
+class ShortDisk {
+  public:
+    explicit ShortDisk(rlim_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
+        CHECK(::getrlimit(RLIMIT_FSIZE, &before_) == 0, "the limit is known");
+        set({bytes, before_.rlim_max});
+    }
+    ShortDisk(const ShortDisk&) = delete;
+    ShortDisk& operator=(const ShortDisk&) = delete;
+    ~ShortDisk() {
+        set(before_);
+        std::signal(SIGXFSZ, signal_);
+    }
+
+  private:
+    static void set(const rlimit& to) {
+        CHECK(::setrlimit(RLIMIT_FSIZE, &to) == 0, "the limit can be set");
+    }
+
+    rlimit before_{};
+    void (*signal_)(int);
+};
+
+// A client sends its close before it has its writes' answers.
+rt::Task<void> StorageObjectTest::refused_by_the_disk() {
+    const auto to = co_await writer('d', 8'300'000);
+    EXPECT_TRUE((co_await write(to, 0, std::string(100'000, 'p'))).is_none());
+    {
+        const ShortDisk disk(4'000'000);
+        EXPECT_NE((co_await write(to, 8'000'000, std::string(300'000, 'p'))).as_failure(), nullptr);
+    }
+    EXPECT_NE((co_await call_on(to, "close", {})).as_failure(), nullptr);
+    std::vector<Value> index{index_of('d')};
+    EXPECT_EQ(co_await call("get_buckets", index), Value::dict({}));
+    co_await upload('d', std::string(100'000, 'p'));  // and nothing stands in its way
+}
+TEST_F(StorageObjectTest, ACloseDoesNotPublishWhatTheDiskRefused) {
+    run(&StorageObjectTest::refused_by_the_disk);
 }
 
 std::string pattern(std::size_t size) {

@@ -5,9 +5,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <filesystem>
 #include <map>
 
+#include "base/scratch_folder_test.h"
 #include "crypto/seeded_random.h"
 #include "introducer/records.h"
 #include "rt/asio/backend.h"
@@ -34,23 +34,17 @@ class Recorder final : public Subscriber {
 // The introducer with what it stands on; a restart loses everything but the database.
 class World {
   public:
-    World() {
-        char pattern[] = "/tmp/s4-introducer-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
-        restart();
-    }
+    World() { restart(); }
     ~World() {
         introducer.reset();
         database.reset();
-        std::error_code ignored;  // SQLite may still be removing its log
-        std::filesystem::remove_all(folder_, ignored);
     }
 
     void restart() {
         introducer.reset();
         database.reset();
         sql::Options options;
-        options.path = folder_ + "/db";
+        options.path = folder_.file("db");
         database = sql::Database::open(backend_.runtime(), options, migrations()).value();
         introducer = std::make_unique<Introducer>(backend_.runtime(), *database);
     }
@@ -99,7 +93,7 @@ class World {
         co_await scope.join();
     }
 
-    std::string folder_;
+    ScratchFolder folder_;
     rt::asio::Backend backend_{2};
 };
 

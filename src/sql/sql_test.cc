@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "base/scratch_folder_test.h"
 #include "rt/asio/backend.h"
 #include "rt/scope.h"
 #include "rt/sim/world.h"
@@ -347,20 +348,6 @@ TEST_F(OnSim, ALineOfWritesThatIsFullRefusesOneMore) {
 
 // -- threads and the system's own files --
 
-class Folder {
-  public:
-    Folder() {
-        std::string path = (std::filesystem::temp_directory_path() / "s4-sql-XXXXXX").string();
-        CHECK(::mkdtemp(path.data()) != nullptr, "a folder for the test");
-        path_ = path;
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    std::string file(const std::string& name) const { return path_ + "/" + name; }
-
-  private:
-    std::string path_;
-};
-
 Task<void> write_and_read(Database& db, rt::Context ctx, int writer, int& failures) {
     for (int i = 0; i < 20; ++i) {
         const std::string text = fmt::format("{}-{}", writer, i);
@@ -389,7 +376,7 @@ Task<void> many_writers(rt::Runtime& runtime, const std::string& path, int& fail
 }
 
 TEST(OnThreads, WritersSeeWhatTheyWrote) {
-    const Folder folder;
+    const ScratchFolder folder;
     rt::asio::Backend backend(3);
     int failures = 0;
     std::int64_t rows = 0;

@@ -1,9 +1,9 @@
 // The engine on real threads and a real disk: what TSan looks at. The rules are tested elsewhere.
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <optional>
 
+#include "base/scratch_folder_test.h"
 #include "blob/directory_store.h"
 #include "crypto/master_key.h"
 #include "crypto/random.h"
@@ -26,21 +26,14 @@ class OneGrid final : public Policies {
     }
 };
 
-struct Folder {
-    ~Folder() { std::filesystem::remove_all(path); }
-    std::string path;
-};
-
 class EngineThreadsTest : public testing::Test {
   protected:
     EngineThreadsTest() {
-        char pattern[] = "/tmp/s4-engine-XXXXXX";
-        folder_.path = ::mkdtemp(pattern);
         sql::Options options;
-        options.path = folder_.path + "/db";
+        options.path = folder_.file("db");
         database_ = sql::Database::open(backend_.runtime(), options, migrations()).value();
         store_ =
-            blob::DirectoryStore::open(backend_.runtime(), {folder_.path + "/store", {}}).value();
+            blob::DirectoryStore::open(backend_.runtime(), {folder_.file("store"), {}}).value();
     }
     rt::Task<void> everyone() {
         auto made = co_await Engine::create(ctx_, backend_.runtime(), *database_, *store_, master_,
@@ -114,7 +107,7 @@ class EngineThreadsTest : public testing::Test {
         }
     }
 
-    Folder folder_;  // goes last: until the backend has ended, SQLite may be removing its log
+    ScratchFolder folder_;
     rt::asio::Backend backend_{3};
     rt::Context ctx_;
     crypto::SystemRandom random_;

@@ -1,11 +1,11 @@
 // Keyring, rows and directory together, on a real database in a folder of its own.
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 
+#include "base/scratch_folder_test.h"
 #include "crypto/seeded_random.h"
 #include "rt/asio/backend.h"
 #include "sql/database.h"
@@ -18,16 +18,10 @@ constexpr UnixSeconds kNow = 1795000000;
 
 class TenantsTest : public testing::Test {
   protected:
-    TenantsTest() {
-        char pattern[] = "/tmp/s4-tenants-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
-        open();
-    }
+    TenantsTest() { open(); }
     ~TenantsTest() override {
         directory_.reset();
         database_.reset();
-        std::error_code ignored;  // SQLite may still be removing its log
-        std::filesystem::remove_all(folder_, ignored);
     }
 
     // Also what a restart does: everything in memory is gone.
@@ -35,7 +29,7 @@ class TenantsTest : public testing::Test {
         directory_.reset();
         database_.reset();
         sql::Options options;
-        options.path = folder_ + "/db";
+        options.path = folder_.file("db");
         auto opened = sql::Database::open(backend_.runtime(), options, migrations());
         ASSERT_TRUE(opened) << opened.error().to_string();
         database_ = std::move(*opened);
@@ -80,7 +74,7 @@ class TenantsTest : public testing::Test {
         return run(directory_->by_storage_swissnum(ctx_, swissnum));
     }
 
-    std::string folder_;
+    ScratchFolder folder_;
     rt::asio::Backend backend_{2};
     rt::Context ctx_;
     crypto::SeededRandom random_{7};

@@ -274,6 +274,7 @@ class Foolscap : public testing::TestWithParam<Shape>, private FoolscapHost {
     rt::Task<void> lags();
     rt::Task<void> leaves();
     rt::Task<void> read_one(std::int64_t pieces, std::optional<std::size_t>& size);
+    rt::Task<void> push(Value to);
     rt::Task<void> until_supplied(std::uint64_t bytes);
     rt::Task<void> calls_back();
     rt::Task<void> tells();
@@ -409,6 +410,10 @@ class Stubborn final : public RemoteObject {
     rt::Event& go_on_;
 };
 
+rt::Task<void> Foolscap::push(Value to) {
+    (void)co_await call("push", {std::move(to)});
+}
+
 rt::Task<void> Foolscap::until_supplied(std::uint64_t bytes) {
     while (record_.supplied < bytes)
         (void)co_await rt::sleep(rt_.reactor, ctx_, std::chrono::milliseconds(1));
@@ -418,12 +423,7 @@ rt::Task<void> Foolscap::lags() {
     rt::Event go_on(rt_.reactor);
     const Value mine = client_->connection().add(std::make_unique<Stubborn>(go_on));
     rt::Scope scope(ctx_);
-    struct Body {
-        static rt::Task<void> push(Foolscap& self, Value to) {
-            (void)co_await self.call("push", {to});
-        }
-    };
-    scope.spawn(Body::push(*this, mine));
+    scope.spawn(push(mine));
     std::optional<std::size_t> size;
     scope.spawn(read_one(600, size));
     co_await until_supplied(CountingSupply::kPieceBytes);
@@ -443,12 +443,7 @@ rt::Task<void> Foolscap::leaves() {
     rt::Event go_on(rt_.reactor);
     const Value mine = client_->connection().add(std::make_unique<Stubborn>(go_on));
     rt::Scope scope(ctx_);
-    struct Body {
-        static rt::Task<void> push(Foolscap& self, Value to) {
-            (void)co_await self.call("push", {to});
-        }
-    };
-    scope.spawn(Body::push(*this, mine));
+    scope.spawn(push(mine));
     std::optional<std::size_t> size;
     for (int i = 0; i < 4; ++i) scope.spawn(read_one(600, size));
     co_await until_supplied(CountingSupply::kPieceBytes);

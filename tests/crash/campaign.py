@@ -54,8 +54,8 @@ class Faults:
     def __init__(self, folder):
         self.control = folder / "faults"
         self.set(0, 0)
-        self.library = folder / "faults.so"
-        subprocess.run(["clang++-19", "-std=c++20", "-O1", "-shared", "-fPIC", "-o", self.library, HERE / "faults.cc"],
+        self.preloaded = folder / "faults.so"
+        subprocess.run(["clang++-19", "-std=c++20", "-O1", "-shared", "-fPIC", "-o", self.preloaded, HERE / "faults.cc"],
                        check=True)
 
     def set(self, kind, per_million):
@@ -63,7 +63,7 @@ class Faults:
             file.write(struct.pack("<II", kind, per_million))
 
     def environment(self):
-        return {"LD_PRELOAD": str(self.library), "S4CRASH_FAULTS": str(self.control)}
+        return {"LD_PRELOAD": str(self.preloaded), "S4CRASH_FAULTS": str(self.control)}
 
 
 class Leg:

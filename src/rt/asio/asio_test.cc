@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 
 #include <csignal>
-#include <filesystem>
 
+#include "base/scratch_folder_test.h"
 #include "rt/asio/backend.h"
 #include "rt/scope.h"
 
@@ -18,16 +18,10 @@ using ::testing::HasSubstr;
 
 class AsioTest : public ::testing::Test {
   protected:
-    AsioTest() {
-        char pattern[] = "/tmp/s4-asio-XXXXXX";
-        folder_ = ::mkdtemp(pattern);
-    }
-    ~AsioTest() override { std::filesystem::remove_all(folder_); }
-
-    std::string path(const std::string& name) const { return folder_ + "/" + name; }
+    std::string path(const std::string& name) const { return folder_.file(name); }
     Runtime& runtime() { return backend_.runtime(); }
 
-    std::string folder_;
+    ScratchFolder folder_;
     Backend backend_{2};
     Context ctx_;
 };

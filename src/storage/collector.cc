@@ -65,30 +65,32 @@ bool Collector::clock_jumped() {
 rt::Task<Result<std::size_t>> Collector::collect_intents(const rt::Context& ctx) {
     auto rows =
         CO_TRY(co_await core_.db.read(ctx, [](sql::Reader& db) { return tables::intents(db); }));
-    std::erase_if(rows, [&](const auto& row) { return core_.names.busy(key_of(row)); });
-    if (rows.size() > kStepBlobsMax) rows.resize(kStepBlobsMax);
-    if (rows.empty()) co_return 0;
-    CO_TRY(co_await core_.db.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
-        for (const auto& row : rows) TRY(tables::delete_intent(tx, row));
-        return ok();
-    }));
-    CO_TRY(co_await remove(ctx, rows));
-    co_return rows.size();
+    co_return co_await collect_listed(ctx, std::move(rows), tables::take_intent);
 }
 
 rt::Task<Result<std::size_t>> Collector::collect_superseded(const rt::Context& ctx) {
     const UnixSeconds until = core_.now_s() - core_.options.blob_retention_s;
     auto rows = CO_TRY(co_await core_.db.read(
         ctx, [&](sql::Reader& db) { return tables::superseded_until(db, until, kStepRowsMax); }));
+    co_return co_await collect_listed(ctx, std::move(rows), tables::take_superseded);
+}
+
+rt::Task<Result<std::size_t>> Collector::collect_listed(const rt::Context& ctx,
+                                                        std::vector<tables::BlobRow> rows,
+                                                        TakeRow* take) {
     std::erase_if(rows, [&](const auto& row) { return core_.names.busy(key_of(row)); });
     if (rows.size() > kStepBlobsMax) rows.resize(kStepBlobsMax);
     if (rows.empty()) co_return 0;
-    CO_TRY(co_await core_.db.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
-        for (const auto& row : rows) TRY(tables::delete_superseded(tx, row));
-        return ok();
-    }));
-    CO_TRY(co_await remove(ctx, rows));
-    co_return rows.size();
+    const auto taken = CO_TRY(co_await core_.db.write(
+        ctx, [&](sql::Transaction& tx) -> Result<std::vector<tables::BlobRow>> {
+            std::vector<tables::BlobRow> out;
+            for (const auto& row : rows)
+                // A row that went since it was read went with a commit that points to its blob.
+                if (TRY(take(tx, row))) out.push_back(row);
+            return out;
+        }));
+    CO_TRY(co_await remove(ctx, taken));
+    co_return taken.size();
 }
 
 rt::Task<Result<void>> Collector::remove(const rt::Context& ctx,

@@ -29,8 +29,13 @@ class Collector {
     rt::Task<Result<std::size_t>> collect_intents(const rt::Context& ctx);
 
   private:
+    using TakeRow = Result<bool>(sql::Transaction&, const tables::BlobRow&);
+
     rt::Task<Result<Engine::CollectReport>> collect(const rt::Context& ctx);
     rt::Task<Result<std::size_t>> collect_superseded(const rt::Context& ctx);
+    // Takes the rows that are still there, in one transaction, then removes their blobs.
+    rt::Task<Result<std::size_t>> collect_listed(const rt::Context& ctx,
+                                                 std::vector<tables::BlobRow> rows, TakeRow* take);
     rt::Task<Result<std::size_t>> compare_page(const rt::Context& ctx);
     rt::Task<Result<void>> remove(const rt::Context& ctx, const std::vector<tables::BlobRow>& rows);
     bool clock_jumped();

@@ -103,7 +103,10 @@ class EngineThreadsTest : public testing::Test {
             }
             EXPECT_TRUE((co_await engine_->add_lease(ctx_, kGrid, name, secrets())).has_value());
             // One step at a time, as the engine itself does.
-            if (who == 1) EXPECT_TRUE((co_await engine_->collect_step(ctx_)).has_value());
+            if (who == 1) {
+                const auto step = co_await engine_->collect_step(ctx_);
+                EXPECT_TRUE(step.has_value()) << step.error().to_string();
+            }
         }
     }
 

@@ -252,10 +252,9 @@ class Rebuild {
                                         {kServiceLease, kServiceLease, now_s() + kLeaseSeconds}));
                                 // What serves again is not superseded, whatever the older row said.
                                 for (const tables::Piece& piece : verdict.pieces)
-                                    TRY(tables::delete_superseded(tx, {key.grid, piece.blob}));
+                                    TRY(tables::take_superseded(tx, {key.grid, piece.blob}));
                                 if (verdict.row.place == Place::blob)
-                                    TRY(tables::delete_superseded(tx,
-                                                                  {key.grid, verdict.row.blob}));
+                                    TRY(tables::take_superseded(tx, {key.grid, verdict.row.blob}));
                                 if (verdict.row.kind == ShareKind::immutable ||
                                     TRY(tables::load_slot(tx, key)))
                                     return ok();

@@ -432,10 +432,15 @@ Result<void> insert_intent(sql::Transaction& tx, const BlobRow& blob, std::int64
 }
 
 Result<void> delete_intent(sql::Transaction& tx, const BlobRow& blob) {
-    if (TRY(tx.execute(kDeleteIntent, {blob.grid, blob.name})) != 1)
+    if (!TRY(take_intent(tx, blob)))
         return fail(ErrorKind::unavailable, "storage.no_intent",
                     "the blob's intent is gone; the write must begin anew");
     return ok();
+}
+
+Result<bool> take_intent(sql::Transaction& tx, const BlobRow& blob) {
+    return TRY(tx.execute(kDeleteIntent, {blob.grid, blob.name}))
+    == 1;
 }
 
 Result<std::vector<BlobRow>> intents(sql::Reader& db) {
@@ -451,8 +456,9 @@ Result<void> insert_superseded(sql::Transaction& tx, const BlobRow& blob, UnixSe
     return ok();
 }
 
-Result<std::int64_t> delete_superseded(sql::Transaction& tx, const BlobRow& blob) {
-    return tx.execute(kDeleteSuperseded, {blob.grid, blob.name});
+Result<bool> take_superseded(sql::Transaction& tx, const BlobRow& blob) {
+    return TRY(tx.execute(kDeleteSuperseded, {blob.grid, blob.name}))
+    == 1;
 }
 
 Result<std::vector<BlobRow>> superseded_until(sql::Reader& db, UnixSeconds until,

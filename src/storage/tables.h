@@ -115,10 +115,12 @@ Result<void> insert_intent(sql::Transaction& tx, const BlobRow& blob, std::int64
                            UnixSeconds now);
 // Fails with storage.no_intent unless exactly that row was there.
 Result<void> delete_intent(sql::Transaction& tx, const BlobRow& blob);
+// Whether the row was there.
+Result<bool> take_intent(sql::Transaction& tx, const BlobRow& blob);
 Result<std::vector<BlobRow>> intents(sql::Reader& db);
 Result<bool> is_intent(sql::Reader& db, const BlobRow& blob);
 Result<void> insert_superseded(sql::Transaction& tx, const BlobRow& blob, UnixSeconds now);
-Result<std::int64_t> delete_superseded(sql::Transaction& tx, const BlobRow& blob);
+Result<bool> take_superseded(sql::Transaction& tx, const BlobRow& blob);
 // The first to go, in the order in which they were superseded.
 Result<std::vector<BlobRow>> superseded_until(sql::Reader& db, UnixSeconds until,
                                               std::size_t limit);

@@ -266,7 +266,7 @@ TEST_F(CheckTest, APurgedGridsQuarantineGoesToo) {
 
 TEST_F(CheckTest, ADiskThatIsNotMountedQuarantinesNothing) {
     for (std::uint8_t i = 0; i < kMissingBlobsSuspicious; ++i)
-        ASSERT_TRUE(put(index_of(i), 0, pattern(40'000, i)));
+        ASSERT_TRUE(put(index_of(i), 0, pattern(70'000, i)));
     for (const blob::Listed& blob : blobs())
         ASSERT_TRUE(process_->runtime().files.remove(path_of(blob.key)));
     const CheckReport report = check(true);
@@ -277,7 +277,7 @@ TEST_F(CheckTest, ADiskThatIsNotMountedQuarantinesNothing) {
 
 TEST_F(CheckTest, OneFewerMissingBlobsAreQuarantined) {
     for (std::uint8_t i = 0; i + 1 < kMissingBlobsSuspicious; ++i)
-        ASSERT_TRUE(put(index_of(i), 0, pattern(40'000, i)));
+        ASSERT_TRUE(put(index_of(i), 0, pattern(70'000, i)));
     for (const blob::Listed& blob : blobs())
         ASSERT_TRUE(process_->runtime().files.remove(path_of(blob.key)));
     (void)check(true);

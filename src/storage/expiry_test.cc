@@ -61,7 +61,7 @@ class ExpiryTest : public EngineFixture {
     }
     void put_three() {
         ASSERT_TRUE(put(index_of(1), 0, pattern(1000)));
-        ASSERT_TRUE(put(index_of(2), 0, pattern(50'000)));
+        ASSERT_TRUE(put(index_of(2), 0, pattern(70'000)));
         ASSERT_TRUE(change(index_of(3), {{0, {{}, {{0, pattern(300)}}, {}}}}));
     }
     std::vector<ShareNumber> slot() { return list(index_of(3), ShareKind::mutable_); }
@@ -95,7 +95,7 @@ TEST_F(ExpiryTest, WhatIsNotRenewedGoesInTwoPassesADayApart) {
     ASSERT_EQ(after.past.size(), 1u);
     EXPECT_EQ(after.past[0].asked_by, "customer");
     EXPECT_EQ(after.past[0].shares, 3u);
-    EXPECT_EQ(after.past[0].data_bytes, 1000u + 50'000u + 300u);
+    EXPECT_EQ(after.past[0].data_bytes, 1000u + 70'000u + 300u);
     // The slot can be made again, with another write enabler.
     EXPECT_TRUE(change(index_of(3), {{0, {{}, {{0, pattern(10)}}, {}}}}, {}, 60)->success);
 }
@@ -128,7 +128,7 @@ TEST_F(ExpiryTest, WhatWasRenewedSinceTheDateIsNotMarked) {
     ASSERT_TRUE(run(engine_->add_lease(ctx(), kGrid, index_of(1), lease_secrets(1))));
     const FreeEstimate estimate = run(expiry().estimate(ctx(), kGrid, date)).value();
     EXPECT_EQ(estimate.shares, 2u);
-    EXPECT_EQ(estimate.data_bytes, 50'300u);
+    EXPECT_EQ(estimate.data_bytes, 70'300u);
     EXPECT_EQ(usage().shares, 3u);  // a dry run
     ASSERT_TRUE(run(expiry().free_unrenewed(ctx(), kGrid, date, "customer")));
     EXPECT_EQ(work().marked, 2u);

@@ -172,7 +172,7 @@ TEST_F(LeasesTest, PurgeTakesAGridAndNothingElse) {
     for (std::uint8_t i = 0; i < 5; ++i) ASSERT_TRUE(put(index_of(i), i, pattern(100)));
     ASSERT_TRUE(put(index_of(9), 0, pattern(100'000)));
     ASSERT_TRUE(change(index_of(10), {{0, {{}, {{0, pattern(100'000)}}, {}}}}));
-    ASSERT_TRUE(put(index_of(1), 1, pattern(50'000), 1, kOther));
+    ASSERT_TRUE(put(index_of(1), 1, pattern(70'000), 1, kOther));
     std::size_t steps = 0;
     while (run(engine_->purge_step(ctx(), kGrid, 2)).value() != 0) ++steps;
     EXPECT_EQ(steps, 3u);

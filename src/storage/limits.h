@@ -25,9 +25,8 @@ inline constexpr std::uint64_t kShareOverheadBytes = 512;
 // How far mutable growth may go past the quota (invariant 4).
 inline constexpr std::uint64_t kMutableOverdraftBytes = 16 * kMiB;
 
-// Sizes. A share of at most kSmallShareBytesMax lives in the database. The number is a guess until
-// storage_engine_bench was run on a quiet machine.
-inline constexpr std::uint64_t kSmallShareBytesMax = 32 * kKiB;
+// Sizes. A share of at most kSmallShareBytesMax lives in the database (docs/decisions/0007).
+inline constexpr std::uint64_t kSmallShareBytesMax = 64 * kKiB;
 inline constexpr std::uint64_t kImmutableShareBytesMax = 4096 * kGiB;
 inline constexpr std::uint64_t kMutableShareBytesMax = 16 * kGiB;
 inline constexpr std::uint64_t kExtentBytes = kMiB;     // of a large mutable share

@@ -122,7 +122,7 @@ TEST_F(RebuildTest, ManyChangesOfOneShare) {
     for (std::uint64_t i = 0; i < 60; ++i) {
         const std::uint64_t at = dice(4 * kMiB);
         std::optional<std::uint64_t> length;
-        if (dice(4) == 0) length = 40'000 + dice(3 * kMiB);
+        if (dice(4) == 0) length = 70'000 + dice(3 * kMiB);
         ASSERT_TRUE(change(index_of(1), {{0, writes(at, pattern(1 + dice(90'000), i), length)}}));
     }
     const Shares before = everything();

@@ -291,7 +291,7 @@ TEST_F(SlotsTest, ASlotHasSoManySharesAndNoMore) {
     for (std::size_t i = 0; i < kSharesPerIndexMax; ++i) all[static_cast<ShareNumber>(i)] = {};
     EXPECT_TRUE(changed(all));
     EXPECT_TRUE(change(index_, {{1000, {{}, {}, {}}}}).error().is("storage.too_many_shares"));
-    EXPECT_TRUE(change(index_, {{1000, {{}, {{0, pattern(50'000)}}, {}}}})
+    EXPECT_TRUE(change(index_, {{1000, {{}, {{0, pattern(70'000)}}, {}}}})
                     .error()
                     .is("storage.too_many_shares"));
     EXPECT_EQ(shares().size(), kSharesPerIndexMax);

@@ -64,7 +64,7 @@ def test_a_missing_share_of_a_mutable_file_is_found_and_repaired(pair):
     raw = gbs.Gbs.of(grid.nurls[0])
     tub_id = Furl(grid.storage_furl).tub_id
     for fmt, client in itertools.product(("SDMF", "MDMF"), (over_gbs, over_foolscap)):
-        cap = client.put_file(content(50_000, fmt), fmt)
+        cap = client.put_file(content(70_000, fmt), fmt)
         parsed = uri.from_string(cap.encode())
         index = parsed.get_storage_index()
         enabler = hashutil.ssk_write_enabler_hash(parsed.writekey, uri.base32.a2b(tub_id.encode()))
@@ -87,7 +87,7 @@ def test_a_missing_share_of_an_immutable_file_is_found_and_repaired(pair, server
     home = workdir / f"repair-{over_foolscap.dir.name}"
     client = plain_client(elsewhere, home, over_foolscap.release, "foolscap").start().wait_connected()
     try:
-        data = content(50_000, "repair" + over_foolscap.dir.name)
+        data = content(70_000, "repair" + over_foolscap.dir.name)
         cap = over_gbs.put_file(data)
         index = uri.si_b2a(uri.from_string(cap.encode()).get_storage_index()).decode()
         shares = {n: raw.request("GET", f"{gbs.PREFIX}immutable/{index}/{n}").body for n in (0, 1)}

@@ -11,11 +11,12 @@ import peers
 PROGRAM = os.environ.get("S4_BENCH_LOAD", str(pathlib.Path(__file__).resolve().parents[1] / "build/release/bench/load/bench_load"))
 
 
-def measure(peer, operation, connections, seconds, warmup=0, operations=0, **options):
-    """One run: its figures, the server's CPU time for each operation, and by how much its memory's peak rose (MiB)."""
+def measure(peer, operation, connections, seconds, warmup=0, operations=0, under=(), **options):
+    """One run: its figures, the server's CPU time for each operation, and by how much its memory's peak rose (MiB).
+    `under` is a command that runs the generator, as `nice` does."""
     words = [f"{k}={v}" for k, v in dict(connections=connections, seconds=seconds, warmup=warmup, operations=operations,
                                          authorization=peer.authorization, **options).items()]
-    load = subprocess.Popen([PROGRAM, peer.host, str(peer.port), operation, *words], stdin=subprocess.PIPE,
+    load = subprocess.Popen([*under, PROGRAM, peer.host, str(peer.port), operation, *words], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if load.stdout.readline() != "go\n":
         raise RuntimeError(f"{peer.name}, {operation}: {load.stderr.read()}")

@@ -9,6 +9,7 @@ import select
 import time
 from typing import Callable
 
+import fairness
 import foolscap_peer
 import foolscap_rows
 import load
@@ -147,4 +148,5 @@ MEASUREMENTS = [
     Measurement("announcement to 1,000 subscribers", "", fan_out, "20 ms"),
     Measurement("Foolscap", "", foolscap_rows.measure, "a tenth of Tahoe's CPU; 16 MiB"),
     Measurement("real client", "", real_client, "server CPU under 15 % of the client's"),
+    Measurement("a quiet grid beside one with 64 busy connections", "", fairness.measure, "99th percentile at most doubled"),
 ]

@@ -22,6 +22,7 @@
 #include "gate/gbs_handler.h"
 #include "gate/grid_policies.h"
 #include "gate/seats.h"
+#include "gate/turnstile.h"
 #include "introducer/introducer.h"
 #include "introducer/records.h"
 #include "probe/grid_probe.h"
@@ -101,6 +102,7 @@ struct Node::Doors {
     Doors(rt::Runtime& runtime, sql::Database& database, proto::tls::Library library)
         : tls(std::move(library)),
           introducer(runtime, database),
+          turnstile(runtime.reactor, [this](GridId grid) { return policies.allowance(grid); }),
           foolscap_tls(runtime.reactor, tls) {}
 
     proto::tls::Library tls;
@@ -110,6 +112,7 @@ struct Node::Doors {
     introducer::Introducer introducer;
     service::PublicGate announced;
     gate::Seats seats;
+    gate::Turnstile turnstile;
     std::unique_ptr<gate::GbsHandler> gbs;
     wire::FoolscapTls foolscap_tls;
     std::unique_ptr<gate::FoolscapGate> foolscap;
@@ -249,11 +252,12 @@ rt::Task<Result<void>> Node::open_doors(const rt::Context& ctx) {
         doors_->announced.identities.push_back(
             {identity.tls.certificate.spki_hash_bytes(),
              identity.port != 0 ? identity.port : announced.port});
-    doors_->gbs = std::make_unique<gate::GbsHandler>(*doors_->engine, *doors_->directory,
-                                                     doors_->seats, application_version());
+    doors_->gbs =
+        std::make_unique<gate::GbsHandler>(*doors_->engine, *doors_->directory, doors_->seats,
+                                           doors_->turnstile, application_version());
     doors_->foolscap = std::make_unique<gate::FoolscapGate>(
         gate::FoolscapServices{runtime.reactor, *doors_->directory, doors_->introducer,
-                               application_version(), doors_->engine.get()},
+                               application_version(), doors_->engine.get(), &doors_->turnstile},
         doors_->foolscap_tls, doors_->seats, runtime.random);
     doors_->front = std::make_unique<gate::FrontDoor>(
         runtime.reactor, doors_->tls, identities.front().tls, *doors_->gbs, *doors_->foolscap);
@@ -326,6 +330,7 @@ rt::Task<void> Node::stop(const rt::Context& ctx) {
     const rt::Context until = ctx.until(reactor.now() + options_.drain);
     co_await office_->control->stop();
     co_await office_->site_port->stop(until);
+    doors_->turnstile.hurry();
     co_await doors_->engine->drain(until);
     ports_->gate->close();
     co_await doors_->front->drain(until);

@@ -14,6 +14,11 @@ inline constexpr std::size_t kPlanNameBytesMax = 64;
 inline constexpr std::uint64_t kPlanQuotaBytesMax = std::uint64_t{1} << 50;  // 1 PiB
 inline constexpr std::int64_t kPlanPriceCentsMax = 100'000'000;
 inline constexpr int kPlanDaysMax = 3'660;
+// Of what one grid may take at a time. Less than so many bytes a second would keep a client waiting
+// for one piece of a share longer than its patience.
+inline constexpr std::uint32_t kPlanRequestsMax = 1'000'000;
+inline constexpr std::uint64_t kPlanBytesPerSecondMin = 1 * kMiB;
+inline constexpr std::uint64_t kPlanBytesPerSecondMax = 1024 * kGiB;
 
 // RFC 5321: 64 for the local part, 254 for the whole.
 inline constexpr std::size_t kEmailBytesMax = 254;

@@ -48,8 +48,14 @@ Result<void> check(const Plan& plan) {
     if (!is_days(plan.trial_days) || !is_days(plan.retention.past_due_days) ||
         !is_days(plan.retention.suspended_days) || !is_days(plan.retention.cancelled_days))
         return invalid(plan.id, "lengths of time are between 0 and 3660 days");
-    if (plan.limits.connections == 0 || plan.limits.unfinished_uploads == 0)
+    if (plan.limits.connections == 0 || plan.limits.unfinished_uploads == 0 ||
+        plan.limits.requests == 0)
         return invalid(plan.id, "limits are at least 1");
+    if (plan.limits.requests > kPlanRequestsMax)
+        return invalid(plan.id, "requests is at most 1000000");
+    const std::uint64_t rate = plan.limits.bytes_per_second;
+    if (rate != 0 && (rate < kPlanBytesPerSecondMin || rate > kPlanBytesPerSecondMax))
+        return invalid(plan.id, "bytes_per_second is 0 for no limit, or between 1 MiB and 1 TiB");
     return ok();
 }
 
@@ -134,6 +140,8 @@ Result<Plan> read_plan(const codec::json::Value& value) {
     reader.number("cancelled_days", plan.retention.cancelled_days, false);
     reader.number("connections", plan.limits.connections, false);
     reader.number("unfinished_uploads", plan.limits.unfinished_uploads, false);
+    reader.number("requests", plan.limits.requests, false);
+    reader.number("bytes_per_second", plan.limits.bytes_per_second, false);
     reader.flag("offered", plan.offered);
     if (const auto complaint = reader.complaint()) return invalid(plan.id, *complaint);
     if (period != "month" && period != "year")

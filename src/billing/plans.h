@@ -39,6 +39,8 @@ struct Retention {
 struct GridLimits {
     std::uint32_t connections = 64;
     std::uint32_t unfinished_uploads = 256;
+    std::uint32_t requests = 64;         // worked on; further ones wait
+    std::uint64_t bytes_per_second = 0;  // both ways together; 0: no limit
 
     friend bool operator==(const GridLimits&, const GridLimits&) = default;
 };
@@ -63,7 +65,8 @@ class Plans {
     static Plans standard();
     // An array of objects with the members id, name, quota_bytes, price_cents, currency, period
     // ("month" or "year"), and optionally trial_days, past_due_days, suspended_days,
-    // cancelled_days, connections, unfinished_uploads, offered. Errors: plans.invalid.
+    // cancelled_days, connections, unfinished_uploads, requests, bytes_per_second,
+    // offered. Errors: plans.invalid.
     static Result<Plans> from_json(const codec::json::Value& value);
 
     const std::vector<Plan>& all() const { return plans_; }

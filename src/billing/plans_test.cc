@@ -56,6 +56,8 @@ TEST(Plans, EachLimitHoldsAtTheBoundAndNotPastIt) {
     plan.quota_bytes = kPlanQuotaBytesMax;
     plan.price.cents = kPlanPriceCentsMax;
     plan.trial_days = kPlanDaysMax;
+    plan.limits.requests = kPlanRequestsMax;
+    plan.limits.bytes_per_second = kPlanBytesPerSecondMax;
     EXPECT_TRUE(Plans::create({plan}).has_value());
     const auto refused = [](Plan wrong) { return !Plans::create({std::move(wrong)}).has_value(); };
     EXPECT_TRUE(refused([&] {
@@ -95,6 +97,28 @@ TEST(Plans, EachLimitHoldsAtTheBoundAndNotPastIt) {
     }()));
     EXPECT_TRUE(refused([&] {
         Plan p = plan;
+        p.limits.requests += 1;
+        return p;
+    }()));
+    EXPECT_TRUE(refused([&] {
+        Plan p = plan;
+        p.limits.requests = 0;
+        return p;
+    }()));
+    EXPECT_TRUE(refused([&] {
+        Plan p = plan;
+        p.limits.bytes_per_second += 1;
+        return p;
+    }()));
+    EXPECT_TRUE(refused([&] {
+        Plan p = plan;
+        p.limits.bytes_per_second = kPlanBytesPerSecondMin - 1;
+        return p;
+    }()));
+    plan.limits.bytes_per_second = kPlanBytesPerSecondMin;
+    EXPECT_TRUE(Plans::create({plan}).has_value());
+    EXPECT_TRUE(refused([&] {
+        Plan p = plan;
         p.offered = false;
         return p;
     }()));
@@ -107,6 +131,15 @@ TEST(Plans, ReadsTheOperatorsOwnPlans) {
     ASSERT_TRUE(plans.has_value()) << plans.error().to_string();
     EXPECT_EQ(plans->suggested().quota_bytes, 10'000'000u);
     EXPECT_EQ(plans->suggested().period, Period::year);
+    EXPECT_EQ(plans->suggested().limits, GridLimits{});
+
+    Object limited = valid_object();
+    limited.emplace_back("connections", 3);
+    limited.emplace_back("unfinished_uploads", 4);
+    limited.emplace_back("requests", 5);
+    limited.emplace_back("bytes_per_second", 6'000'000);
+    const GridLimits read = Plans::from_json(Array{limited}).value().suggested().limits;
+    EXPECT_EQ(read, (GridLimits{3, 4, 5, 6'000'000}));
 }
 
 TEST(Plans, SaysWhichMemberIsWrong) {

@@ -15,14 +15,17 @@ namespace {
 // A part of one share's bytes.
 class SharePieces {
   public:
-    explicit SharePieces(storage::Extract rest) : rest_(std::move(rest)) {}
+    SharePieces(StorageSession& session, storage::Extract rest)
+        : session_(session), rest_(std::move(rest)) {}
 
     std::uint64_t left() const { return rest_.range.size; }
     rt::Task<Result<ByteView>> next(const rt::Context& ctx) {
         const auto want =
             static_cast<std::size_t>(std::min<std::uint64_t>(left(), kReadPieceBytes));
-        const ByteView piece =
-            CO_TRY(co_await rest_.reader->read(ctx, rest_.range.offset, want, scratch_));
+        CO_TRY(co_await session_.turnstile.spend(ctx, session_.grid, want));
+        const ByteView piece = CO_TRY(
+            co_await session_.in_turn(ctx, Turnstile::Lane::read,
+                                      rest_.reader->read(ctx, rest_.range.offset, want, scratch_)));
         if (piece.empty())
             co_return fail(ErrorKind::corrupt, "gate.short_share", "a share ended before its end");
         rest_.range.offset += piece.size();
@@ -31,14 +34,15 @@ class SharePieces {
     }
 
   private:
+    StorageSession& session_;
     storage::Extract rest_;
     ByteBuffer scratch_;
 };
 
 class ShareSupply final : public wire::ByteSupply {
   public:
-    ShareSupply(storage::Extract wanted, std::shared_ptr<AnswerRoom> room)
-        : room_(std::move(room)), pieces_(std::move(wanted)) {}
+    ShareSupply(StorageSession& session, storage::Extract wanted, std::shared_ptr<AnswerRoom> room)
+        : room_(std::move(room)), pieces_(session, std::move(wanted)) {}
 
     // Reads the first piece before it is asked for.
     rt::Task<Result<void>> begin(const rt::Context& ctx) {
@@ -60,8 +64,9 @@ class ShareSupply final : public wire::ByteSupply {
     ByteView first_;  // in pieces_
 };
 
-rt::Task<Result<pf::Value>> read_whole(const rt::Context& ctx, storage::Extract wanted) {
-    SharePieces pieces(std::move(wanted));
+rt::Task<Result<pf::Value>> read_whole(const rt::Context& ctx, StorageSession& session,
+                                       storage::Extract wanted) {
+    SharePieces pieces(session, std::move(wanted));
     ByteBuffer out;
     while (pieces.left() > 0) append(out, CO_TRY(co_await pieces.next(ctx)));
     co_return pf::Value::bytes(std::move(out));
@@ -87,11 +92,11 @@ rt::Task<Result<std::vector<pf::Value>>> answer_bytes(const rt::Context& ctx,
     bool begun = false;
     for (storage::Extract& item : wanted) {
         if (total <= kWholeAnswerBytesMax || item.range.size == 0) {
-            out.push_back(CO_TRY(co_await read_whole(ctx, std::move(item))));
+            out.push_back(CO_TRY(co_await read_whole(ctx, session, std::move(item))));
             continue;
         }
         const std::uint64_t size = item.range.size;
-        auto supply = std::make_shared<ShareSupply>(std::move(item), room);
+        auto supply = std::make_shared<ShareSupply>(session, std::move(item), room);
         if (!std::exchange(begun, true)) CO_TRY(co_await supply->begin(ctx));
         out.push_back(pf::SuppliedBytes{std::move(supply), size});
     }

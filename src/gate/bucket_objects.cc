@@ -12,6 +12,7 @@ namespace s4::gate {
 
 namespace pf = proto::foolscap;
 using wire::bad_argument;
+using Lane = Turnstile::Lane;
 
 BucketWriter::BucketWriter(StorageSession& session, storage::UploadKey key, std::uint64_t size)
     : session_(session), key_(key), size_(size), turn_(session.connection.reactor(), 1) {}
@@ -67,8 +68,12 @@ rt::Task<Result<void>> BucketWriter::begin(const rt::Context& ctx,
 
 rt::Task<void> BucketWriter::stream_piece(const rt::Context& ctx, pf::StreamId, ByteView bytes) {
     if (!arriving_ || arriving_->error) co_return;
-    auto appended = arriving_->write ? co_await arriving_->write->append(ctx, bytes)
-                                     : co_await arriving_->staging->append(ctx, bytes);
+    auto appended = co_await session_.turnstile.spend(ctx, session_.grid, bytes.size());
+    if (appended)
+        appended =
+            co_await session_.in_turn(ctx, Lane::write,
+                                      arriving_->write ? arriving_->write->append(ctx, bytes)
+                                                       : arriving_->staging->append(ctx, bytes));
     if (!appended) arriving_->error = std::move(appended).error();
 }
 
@@ -107,11 +112,12 @@ rt::Task<Result<void>> BucketWriter::finish(const rt::Context& ctx, std::uint64_
         for (std::uint64_t at = 0; at < arriving.size; at += piece.size()) {
             piece.resize(static_cast<std::size_t>(
                 std::min<std::uint64_t>(arriving.size - at, kReadPieceBytes)));
-            CO_TRY(co_await arriving.staging->read(ctx, at, piece));
-            CO_TRY(co_await arriving.write->append(ctx, piece));
+            CO_TRY(co_await session_.in_turn(ctx, Lane::write,
+                                             arriving.staging->read(ctx, at, piece)));
+            CO_TRY(co_await session_.in_turn(ctx, Lane::write, arriving.write->append(ctx, piece)));
         }
     }
-    CO_TRY(co_await arriving.write->finish(ctx));
+    CO_TRY(co_await session_.in_turn(ctx, Lane::write, arriving.write->finish(ctx)));
     co_return ok();
 }
 
@@ -133,7 +139,9 @@ rt::Task<BucketWriter::Answer> BucketWriter::write(const rt::Context& ctx,
 rt::Task<Result<void>> BucketWriter::write_small(const rt::Context& ctx, std::uint64_t offset,
                                                  ByteView bytes) {
     if (over_) co_return fail(ErrorKind::not_found, "storage.no_such_upload", "the upload is over");
-    CO_TRY(co_await session_.engine.write(ctx, key_, session_.id, offset, bytes));
+    CO_TRY(co_await session_.turnstile.spend(ctx, session_.grid, bytes.size()));
+    CO_TRY(co_await session_.in_turn(ctx, Lane::write,
+                                     session_.engine.write(ctx, key_, session_.id, offset, bytes)));
     co_return ok();
 }
 
@@ -161,7 +169,8 @@ rt::Task<BucketWriter::Answer> BucketWriter::close(const rt::Context& ctx) {
         co_return std::unexpected(storage_failure(
             session_, Error(ErrorKind::unavailable, "storage.upload_broken", "a write failed")));
     }
-    const auto closed = co_await session_.engine.finish_upload(ctx, key_, session_.id);
+    const auto closed = co_await session_.in_turn(
+        ctx, Lane::write, session_.engine.finish_upload(ctx, key_, session_.id));
     if (closed) over_ = true;
     turn_.release();
     co_return answer(closed, 0, 0);
@@ -199,9 +208,10 @@ rt::Task<BucketReader::Answer> BucketReader::call(const rt::Context& ctx, std::s
     if (method == "read") co_return co_await read(ctx, named);
     auto reason = named.text(0, "reason", storage::kAdvisoryReasonBytesMax);
     if (!reason) co_return std::unexpected(std::move(reason).error());
-    const auto advised =
-        co_await session_.engine.advise_corrupt(ctx, session_.grid, index_, reader_->share(),
-                                                storage::ShareKind::immutable, *std::move(reason));
+    const auto advised = co_await session_.in_turn(
+        ctx, Lane::write,
+        session_.engine.advise_corrupt(ctx, session_.grid, index_, reader_->share(),
+                                       storage::ShareKind::immutable, *std::move(reason)));
     if (!advised && !advised.error().is("storage.no_such_share"))
         co_return std::unexpected(storage_failure(session_, advised.error()));
     co_return pf::Value::none();

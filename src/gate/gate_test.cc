@@ -80,7 +80,7 @@ class GateTest : public testing::Test {
         engine_ = run(storage::Engine::create(ctx_, rt_, *database_, *blobs_, master_, policies_,
                                               storage::EngineOptions{}))
                       .value();
-        handler_.emplace(*engine_, *directory_, seats_, "s4/test");
+        handler_.emplace(*engine_, *directory_, seats_, turnstile_, "s4/test");
         door_.emplace(rt_.reactor, tls_, service_, *handler_, foolscap_);
         listener_ = std::move(*rt_.network.listen({"127.0.0.1", 0}));
         scope_.spawn(door_->run(scope_.context(), *listener_));
@@ -93,6 +93,7 @@ class GateTest : public testing::Test {
         scope_.cancel();
         run(joined(scope_));
         EXPECT_EQ(seats_.grids(), 0);
+        EXPECT_EQ(turnstile_.grids(), 0);
         EXPECT_EQ(door_->strangers(), 0);
         run(engine_->close());
     }
@@ -156,6 +157,23 @@ class GateTest : public testing::Test {
         return send(who, std::move(request)).head.status;
     }
 
+    rt::Task<void> read_one(std::size_t connection, gbs::ClientRequest request,
+                            std::optional<wire::HttpAnswer>& out) {
+        auto answer = co_await clients_[connection]->call(ctx_, {.method = request.method,
+                                                                 .target = request.target,
+                                                                 .fields = request.fields,
+                                                                 .body = {}});
+        if (answer) out = *std::move(answer);
+    }
+    rt::Task<void> read_at_once(const Customer& who, gbs::StorageIndex index,
+                                std::span<std::optional<wire::HttpAnswer>> answers) {
+        rt::Scope scope(ctx_);
+        for (std::optional<wire::HttpAnswer>& answer : answers)
+            scope.spawn(read_one(add_connection(),
+                                 who.client.read(Route::immutable_read, index, 0, std::nullopt),
+                                 answer));
+        co_await scope.join();
+    }
     rt::Task<void> keep_sent(rt::Stream& stream, std::string bytes) {
         (void)co_await stream.write_all(ctx_, as_bytes(bytes));
     }
@@ -193,6 +211,7 @@ class GateTest : public testing::Test {
     std::unique_ptr<blob::DirectoryStore> blobs_;
     std::unique_ptr<storage::Engine> engine_;
     Seats seats_;
+    Turnstile turnstile_{rt_.reactor, [this](GridId grid) { return policies_.allowance(grid); }};
     NotingDoor foolscap_;
     std::optional<GbsHandler> handler_;
     std::optional<FrontDoor> door_;
@@ -551,6 +570,25 @@ TEST_F(GateTest, a_grid_has_as_many_connections_as_its_policy_says) {
     EXPECT_EQ(refused.head.fields.find("Connection"), "close");
     EXPECT_EQ(seats_.of_grid(a.grid), 2);
     EXPECT_EQ(send(a.connection, a.client.version()).head.status, 200);
+}
+
+TEST_F(GateTest, a_grid_s_requests_beyond_its_limit_wait_for_each_other) {
+    tenants::Policy policy;
+    policy.requests_max = 1;
+    policy.bytes_per_s = 64 * kMiB;
+    const Customer a = customer(policy);
+    const auto si = index_of(4);
+    const ByteBuffer whole = pattern(kMiB);
+    (void)send(a, a.client.allocate(si, lease_, upload_, {{0}, whole.size()}));
+    EXPECT_EQ(status(a, a.client.write(si, 0, upload_, 0, whole)), 201);
+    std::array<std::optional<wire::HttpAnswer>, 5> answers;
+    backend_.run(read_at_once(a, si, answers));
+    for (const auto& answer : answers) {
+        ASSERT_TRUE(answer);
+        EXPECT_EQ(answer->head.status, 200);
+        EXPECT_TRUE(equal(answer->body, whole));
+    }
+    EXPECT_EQ(turnstile_.meters(), 1);
 }
 
 TEST_F(GateTest, surplus_pooled_connections_end_with_a_version_answer) {

@@ -24,19 +24,23 @@ rt::Task<void> send_answer(const rt::Context& ctx, wire::HttpResponse& response,
 }
 
 GbsCall::GbsCall(const rt::Context& ctx, GridId grid, gbs::Request admitted,
-                 storage::Engine& engine, wire::HttpRequest& request, wire::HttpResponse& response,
-                 std::string_view application_version)
+                 storage::Engine& engine, Turnstile& turnstile, wire::HttpRequest& request,
+                 wire::HttpResponse& response, std::string_view application_version)
     : ctx_(ctx),
       grid_(grid),
       admitted_(std::move(admitted)),
       index_{.bytes = admitted_.target.index},
       engine_(engine),
+      turnstile_(turnstile),
       request_(request),
       response_(response),
       application_version_(application_version) {}
 
 rt::Task<void> GbsCall::answer() {
     auto outcome = co_await serve();
+    rest();
+    // One commit makes many answers ready at once; they leave grid by grid.
+    if (!only_reads()) (void)co_await turnstile_.pass(ctx_, grid_);
     std::optional<Answer> answer =
         outcome ? std::move(*outcome) : answer_of(admitted_.target.route, outcome.error());
     // An answer that failed on its way is not begun again: the connection ends, which tells the
@@ -74,6 +78,40 @@ rt::Task<void> GbsCall::answer() {
     UNREACHABLE("every route is served");
 }
 
+bool GbsCall::only_reads() const {
+    const Route route = admitted_.target.route;
+    return route == Route::version || route == Route::immutable_shares ||
+           route == Route::mutable_shares || gbs::answers_bytes(route);
+}
+
+rt::Task<Result<void>> GbsCall::work() {
+    if (turn_) co_return ok();
+    const auto lane = only_reads() ? Turnstile::Lane::read : Turnstile::Lane::write;
+    turn_.emplace(CO_TRY(co_await turnstile_.enter(ctx_, grid_, lane)));
+    co_return ok();
+}
+
+rt::Task<Result<ByteView>> GbsCall::next_piece() {
+    rest();
+    const ByteView piece = CO_TRY(co_await request_.next_piece(ctx_));
+    CO_TRY(co_await turnstile_.spend(ctx_, grid_, piece.size()));
+    CO_TRY(co_await work());
+    co_return piece;
+}
+
+rt::Task<Result<ByteBuffer>> GbsCall::read_body(std::size_t bytes_max) {
+    rest();
+    ByteBuffer body = CO_TRY(co_await request_.read_body(ctx_, bytes_max));
+    CO_TRY(co_await work());
+    co_return body;
+}
+
+rt::Task<Result<void>> GbsCall::send_piece(ByteView bytes) {
+    rest();
+    CO_TRY(co_await turnstile_.spend(ctx_, grid_, bytes.size()));
+    co_return co_await response_.write(ctx_, bytes);
+}
+
 bool GbsCall::is_head() const {
     return request_.head().method == proto::http1::Method::head;
 }
@@ -93,6 +131,7 @@ storage::UploadOwner GbsCall::upload_owner() const {
 // ---- the grid as a whole
 
 rt::Task<GbsCall::Outcome> GbsCall::version() {
+    CO_TRY(co_await work());
     const storage::Space space = CO_TRY(co_await engine_.space(ctx_, grid_));
     co_return gbs::cbor_answer(
         200,
@@ -103,19 +142,21 @@ rt::Task<GbsCall::Outcome> GbsCall::version() {
 }
 
 rt::Task<GbsCall::Outcome> GbsCall::lease() {
+    CO_TRY(co_await work());
     const std::size_t shares =
         CO_TRY(co_await engine_.add_lease(ctx_, grid_, index_, lease_secrets()));
     co_return gbs::empty_answer(shares == 0 ? 404 : 204);
 }
 
 rt::Task<GbsCall::Outcome> GbsCall::list(ShareKind kind) {
+    CO_TRY(co_await work());
     const auto shares = CO_TRY(co_await engine_.list(ctx_, grid_, index_, kind));
     co_return gbs::cbor_answer(200, gbs::encode_share_list(shares));
 }
 
 rt::Task<GbsCall::Outcome> GbsCall::corrupt(ShareKind kind) {
     const Route route = admitted_.target.route;
-    const ByteBuffer body = CO_TRY(co_await request_.read_body(ctx_, gbs::body_bytes_max(route)));
+    const ByteBuffer body = CO_TRY(co_await read_body(gbs::body_bytes_max(route)));
     std::string reason = CO_TRY(gbs::parse_reason(body));
     CO_TRY(co_await engine_.advise_corrupt(ctx_, grid_, index_, admitted_.target.share, kind,
                                            std::move(reason)));
@@ -125,8 +166,7 @@ rt::Task<GbsCall::Outcome> GbsCall::corrupt(ShareKind kind) {
 // ---- uploads
 
 rt::Task<GbsCall::Outcome> GbsCall::allocate() {
-    const ByteBuffer body =
-        CO_TRY(co_await request_.read_body(ctx_, gbs::body_bytes_max(Route::allocate)));
+    const ByteBuffer body = CO_TRY(co_await read_body(gbs::body_bytes_max(Route::allocate)));
     gbs::AllocateRequest asked = CO_TRY(gbs::parse_allocate_request(body));
     storage::AllocateRequest allocate{.index = index_,
                                       .secrets = lease_secrets(),
@@ -143,7 +183,7 @@ rt::Task<GbsCall::Outcome> GbsCall::allocate() {
 rt::Task<Result<void>> GbsCall::append_body(storage::UploadWrite& write, std::uint64_t length) {
     std::uint64_t left = length;
     while (left > 0) {
-        const ByteView piece = CO_TRY(co_await request_.next_piece(ctx_));
+        const ByteView piece = CO_TRY(co_await next_piece());
         if (piece.empty())
             co_return fail(ErrorKind::invalid, "gate.body_too_short",
                            "The body is shorter than Content-Range says");
@@ -160,6 +200,7 @@ rt::Task<GbsCall::Outcome> GbsCall::write() {
     if (length && *length < span.size())
         co_return fail(ErrorKind::invalid, "gate.body_too_short",
                        "The body is shorter than Content-Range says");
+    // Not in a turn: it may wait for an earlier write, that needs one to go on.
     const auto write = CO_TRY(
         co_await engine_.begin_write(ctx_, upload_key(), upload_owner(), span.first, span.size()));
     CO_TRY(co_await append_body(*write, span.size()));
@@ -171,6 +212,7 @@ rt::Task<GbsCall::Outcome> GbsCall::write() {
 }
 
 rt::Task<GbsCall::Outcome> GbsCall::abort() {
+    CO_TRY(co_await work());
     CO_TRY(co_await engine_.abort_upload(ctx_, upload_key(), upload_owner()));
     co_return gbs::empty_answer(200);
 }
@@ -182,10 +224,11 @@ rt::Task<Result<void>> GbsCall::send_pieces(storage::ShareReader& reader, std::u
     ByteBuffer scratch;
     while (size > 0) {
         const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(size, kReadPieceBytes));
+        CO_TRY(co_await work());
         const ByteView piece = CO_TRY(co_await reader.read(ctx_, offset, want, scratch));
         if (piece.empty())
             co_return fail(ErrorKind::corrupt, "gate.short_share", "a share ended before its end");
-        CO_TRY(co_await response_.write(ctx_, piece));
+        CO_TRY(co_await send_piece(piece));
         offset += piece.size();
         size -= piece.size();
     }
@@ -196,6 +239,7 @@ rt::Task<GbsCall::Outcome> GbsCall::read(ShareKind kind) {
     const storage::ByteRange wanted =
         admitted_.span ? storage::ByteRange{admitted_.span->first, admitted_.span->size()}
                        : storage::kWholeShare;
+    CO_TRY(co_await work());
     const auto reader =
         CO_TRY(co_await engine_.open(ctx_, grid_, index_, admitted_.target.share, kind, wanted));
     const gbs::ReadPlan plan = gbs::plan_read(admitted_.span, reader->length());
@@ -213,9 +257,10 @@ rt::Task<GbsCall::Outcome> GbsCall::read(ShareKind kind) {
     if (plan.sent) response_.field("Content-Range", gbs::content_range_value(*plan.sent));
     response_.begin(plan.size);
     if (!is_head()) {
-        CO_TRY(co_await response_.write(ctx_, first));
+        CO_TRY(co_await send_piece(first));
         CO_TRY(co_await send_pieces(*reader, plan.offset + first.size(), plan.size - first.size()));
     }
+    rest();
     CO_TRY(co_await response_.end(ctx_));
     co_return std::nullopt;
 }
@@ -238,7 +283,7 @@ rt::Task<Result<storage::TestWriteRequest>> GbsCall::read_slot_request() {
                                   .staging = nullptr};
     gbs::ReadTestWriteParser parser;
     for (What what = What::need_more; what != What::done;) {
-        const ByteView piece = CO_TRY(co_await request_.next_piece(ctx_));
+        const ByteView piece = CO_TRY(co_await next_piece());
         if (piece.empty()) break;
         parser.feed(piece);
         do {
@@ -287,7 +332,7 @@ rt::Task<GbsCall::Outcome> GbsCall::answer_slot(const storage::TestWriteAnswer& 
     for (const storage::ShareExtracts& share : answer.before) {
         for (const storage::Extract& item : share.items) {
             if (streams) {
-                CO_TRY(co_await response_.write(ctx_, gathered));
+                CO_TRY(co_await send_piece(gathered));
                 gathered.clear();
                 CO_TRY(co_await send_pieces(*item.reader, item.range.offset, item.range.size));
             } else if (item.range.size > 0) {
@@ -298,8 +343,12 @@ rt::Task<GbsCall::Outcome> GbsCall::answer_slot(const storage::TestWriteAnswer& 
             append(gathered, frame.glue[glue++]);
         }
     }
-    if (!streams) co_return gbs::cbor_answer(200, std::move(gathered));
-    CO_TRY(co_await response_.write(ctx_, gathered));
+    if (!streams) {
+        rest();
+        CO_TRY(co_await turnstile_.spend(ctx_, grid_, gathered.size()));
+        co_return gbs::cbor_answer(200, std::move(gathered));
+    }
+    CO_TRY(co_await send_piece(gathered));
     CO_TRY(co_await response_.end(ctx_));
     co_return std::nullopt;
 }

@@ -4,9 +4,11 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "gate/turnstile.h"
 #include "proto/gbs/read_test_write.h"
 #include "proto/gbs/server.h"
 #include "rt/context.h"
@@ -19,8 +21,8 @@ namespace s4::gate {
 class GbsCall {
   public:
     GbsCall(const rt::Context& ctx, GridId grid, proto::gbs::Request admitted,
-            storage::Engine& engine, wire::HttpRequest& request, wire::HttpResponse& response,
-            std::string_view application_version);
+            storage::Engine& engine, Turnstile& turnstile, wire::HttpRequest& request,
+            wire::HttpResponse& response, std::string_view application_version);
 
     rt::Task<void> answer();
 
@@ -39,6 +41,14 @@ class GbsCall {
     rt::Task<Outcome> corrupt(storage::ShareKind kind);
     rt::Task<Outcome> read_test_write();
 
+    bool only_reads() const;
+    // A turn for what follows, kept until rest(): before anything that the peer has a part in.
+    rt::Task<Result<void>> work();
+    void rest() { turn_.reset(); }
+    rt::Task<Result<ByteView>> next_piece();  // of the body, within the grid's rate
+    rt::Task<Result<ByteBuffer>> read_body(std::size_t bytes_max);
+    rt::Task<Result<void>> send_piece(ByteView bytes);  // of the answer, within the grid's rate
+
     rt::Task<Result<void>> append_body(storage::UploadWrite& write, std::uint64_t length);
     rt::Task<Result<storage::TestWriteRequest>> read_slot_request();
     rt::Task<Result<void>> gather(storage::TestWriteRequest& out, ByteView data);
@@ -55,6 +65,8 @@ class GbsCall {
     proto::gbs::Request admitted_;
     storage::StorageIndex index_;
     storage::Engine& engine_;
+    Turnstile& turnstile_;
+    std::optional<Turnstile::Turn> turn_;
     wire::HttpRequest& request_;
     wire::HttpResponse& response_;
     std::string_view application_version_;

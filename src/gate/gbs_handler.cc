@@ -52,10 +52,11 @@ gbs::Answer busy(std::string_view sentence) {
 }  // namespace
 
 GbsHandler::GbsHandler(storage::Engine& engine, tenants::Directory& directory, Seats& seats,
-                       std::string application_version)
+                       Turnstile& turnstile, std::string application_version)
     : engine_(engine),
       directory_(directory),
       seats_(seats),
+      turnstile_(turnstile),
       application_version_(std::move(application_version)) {}
 
 rt::Task<GbsHandler::Authorized> GbsHandler::authorize(const rt::Context& ctx,
@@ -85,6 +86,7 @@ rt::Task<GbsHandler::Authorized> GbsHandler::authorize(const rt::Context& ctx,
     auto seat = seats_.take((*grid)->id, request.peer().host, (*grid)->policy.connections_max);
     if (!seat) {
         response.close_after();
+        response.field("Retry-After", "10");
         co_return std::unexpected(busy("This grid has too many connections"));
     }
     request.attachment() = std::make_unique<Visitor>(line, *grid, std::move(*seat));
@@ -118,7 +120,7 @@ rt::Task<void> GbsHandler::handle(const rt::Context& ctx, wire::HttpRequest& req
         seats_.of_host((*grid)->id, request.peer().host) > kPooledConnectionsPerHostMax)
         response.close_after();
     const rt::Context of_grid = ctx.for_grid((*grid)->id);
-    GbsCall call(of_grid, (*grid)->id, std::move(*admitted), engine_, request, response,
+    GbsCall call(of_grid, (*grid)->id, std::move(*admitted), engine_, turnstile_, request, response,
                  application_version_);
     co_await call.answer();
 }

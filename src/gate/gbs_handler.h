@@ -11,6 +11,7 @@
 #include <string>
 
 #include "gate/seats.h"
+#include "gate/turnstile.h"
 #include "proto/gbs/server.h"
 #include "storage/engine.h"
 #include "tenants/directory.h"
@@ -22,7 +23,7 @@ class GbsHandler final : public wire::HttpHandler {
   public:
     // The references outlive the handler. `application_version` is what `version` tells clients.
     GbsHandler(storage::Engine& engine, tenants::Directory& directory, Seats& seats,
-               std::string application_version);
+               Turnstile& turnstile, std::string application_version);
 
     rt::Task<void> handle(const rt::Context& ctx, wire::HttpRequest& request,
                           wire::HttpResponse& response) override;
@@ -35,6 +36,7 @@ class GbsHandler final : public wire::HttpHandler {
     storage::Engine& engine_;
     tenants::Directory& directory_;
     Seats& seats_;
+    Turnstile& turnstile_;
     std::string application_version_;
 };
 

@@ -39,4 +39,10 @@ rt::Task<Result<std::shared_ptr<const void>>> GridPolicies::hold(const rt::Conte
     co_return CO_TRY(co_await directory_->by_id(ctx, grid));
 }
 
+Allowance GridPolicies::allowance(GridId grid) const {
+    const tenants::GridPtr record = directory_ ? directory_->cached(grid) : nullptr;
+    if (!record) return {};
+    return {.requests_max = record->policy.requests_max, .bytes_per_s = record->policy.bytes_per_s};
+}
+
 }  // namespace s4::gate

@@ -2,6 +2,7 @@
 // other; this is the one place that translates.
 #pragma once
 
+#include "gate/turnstile.h"
 #include "storage/policy.h"
 #include "tenants/directory.h"
 
@@ -16,6 +17,8 @@ class GridPolicies final : public storage::Policies {
     std::optional<storage::GridPolicy> policy(GridId grid) const override;
     rt::Task<Result<std::shared_ptr<const void>>> hold(const rt::Context& ctx,
                                                        GridId grid) const override;
+    // What the turnstile asks.
+    Allowance allowance(GridId grid) const;
 
   private:
     tenants::Directory* directory_ = nullptr;

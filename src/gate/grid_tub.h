@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "gate/turnstile.h"
 #include "introducer/introducer.h"
 #include "rt/reactor.h"
 #include "storage/engine.h"
@@ -21,6 +22,7 @@ struct FoolscapServices {
     std::string application_version;  // what get_version tells
     // Null: storage is served over HTTPS alone.
     storage::Engine* engine = nullptr;
+    Turnstile* turnstile = nullptr;  // there if the engine is
 };
 
 // Numbers for connections that own uploads: unique while the process lives.

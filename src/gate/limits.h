@@ -35,6 +35,20 @@ inline constexpr std::size_t kGatheredAnswerBytesMax = 64 * kKiB;
 inline constexpr std::uint64_t kWholeAnswerBytesMax = kReadPieceBytes;
 inline constexpr std::size_t kAnswersUnderWayMax = 8;
 
+// Requests of all grids that are worked on at a time (turnstile.h). Reads soon end and should not
+// queue behind each other in the pool; writes that are under way together share a commit.
+inline constexpr std::size_t kReadTurnsMax = 8;
+inline constexpr std::size_t kWriteTurnsMax = 64;
+// While several grids wanted turns within this time, one grid has no more than this many of them:
+// what it has under way is what the others wait for.
+inline constexpr Duration kCompanyTime = std::chrono::seconds(1);
+inline constexpr std::size_t kReadTurnsSharedMax = 4;
+inline constexpr std::size_t kWriteTurnsSharedMax = 16;
+// Of its rate, a grid may use so much before it waits.
+inline constexpr Duration kSpendAheadTime = std::chrono::seconds(1);
+// Grids whose rates are remembered before those that have spent nothing lately are looked for.
+inline constexpr std::size_t kMetersMin = 64;
+
 // Foolscap connections that have not yet named a tub of ours. Further ones are closed at once.
 inline constexpr std::size_t kFoolscapStrangersMax = 2048;
 // Tubs kept in memory though nobody is connected to them (certificate, key and the table of

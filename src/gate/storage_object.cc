@@ -14,6 +14,7 @@ namespace s4::gate {
 
 namespace pf = proto::foolscap;
 using storage::ShareKind;
+using Lane = Turnstile::Lane;
 using wire::bad_argument;
 
 namespace {
@@ -80,6 +81,7 @@ StorageSession::StorageSession(wire::FoolscapConnection& its_connection,
                                std::string its_tub_id, storage::ConnectionId its_id)
     : connection(its_connection),
       engine(*services.engine),
+      turnstile(*services.turnstile),
       grid(its_grid),
       tub_id(std::move(its_tub_id)),
       id(its_id),
@@ -120,7 +122,8 @@ void StorageObject::connection_lost() {
 }
 
 rt::Task<StorageObject::Answer> StorageObject::get_version(const rt::Context& ctx) {
-    const auto space = co_await session_.engine.space(ctx, session_.grid);
+    const auto space =
+        co_await session_.in_turn(ctx, Lane::read, session_.engine.space(ctx, session_.grid));
     if (!space) co_return std::unexpected(storage_failure(session_, space.error()));
     const auto number = [](std::uint64_t n) { return pf::Value::unsigned_integer(n); };
     const pf::Value yes = pf::Value::boolean(true);
@@ -149,12 +152,13 @@ rt::Task<StorageObject::Answer> StorageObject::allocate_buckets(const rt::Contex
     const auto size = arguments.number(4, "allocated_size");
     if (!size) co_return std::unexpected(size.error());
 
-    auto allocated = co_await session_.engine.allocate(ctx, session_.grid,
-                                                       {.index = *index,
-                                                        .secrets = *std::move(secrets),
-                                                        .owner = session_.id,
-                                                        .shares = *std::move(shares),
-                                                        .size = *size});
+    storage::AllocateRequest request{.index = *index,
+                                     .secrets = *std::move(secrets),
+                                     .owner = session_.id,
+                                     .shares = *std::move(shares),
+                                     .size = *size};
+    auto allocated = co_await session_.in_turn(
+        ctx, Lane::write, session_.engine.allocate(ctx, session_.grid, std::move(request)));
     // What was begun for a connection that went meanwhile goes after it.
     if (session_.connection.closed()) session_.engine.connection_lost(session_.id);
     if (!allocated && allocated.error().is("storage.wrong_kind"))
@@ -180,8 +184,9 @@ rt::Task<StorageObject::Answer> StorageObject::add_lease(const rt::Context& ctx,
     if (!index) co_return std::unexpected(std::move(index).error());
     auto secrets = arguments.lease_secrets(1);
     if (!secrets) co_return std::unexpected(std::move(secrets).error());
-    const auto added =
-        co_await session_.engine.add_lease(ctx, session_.grid, *index, *std::move(secrets));
+    const auto added = co_await session_.in_turn(
+        ctx, Lane::write,
+        session_.engine.add_lease(ctx, session_.grid, *index, *std::move(secrets)));
     if (!added) co_return std::unexpected(storage_failure(session_, added.error()));
     co_return pf::Value::none();
 }
@@ -190,8 +195,9 @@ rt::Task<StorageObject::Answer> StorageObject::get_buckets(const rt::Context& ct
                                                            StorageArguments arguments) {
     auto index = arguments.storage_index(0);
     if (!index) co_return std::unexpected(std::move(index).error());
-    auto readers =
-        co_await session_.engine.open_all(ctx, session_.grid, *index, ShareKind::immutable);
+    auto readers = co_await session_.in_turn(
+        ctx, Lane::read,
+        session_.engine.open_all(ctx, session_.grid, *index, ShareKind::immutable));
     if (!readers) co_return std::unexpected(storage_failure(session_, readers.error()));
     pf::Value::Entries buckets;
     for (auto& reader : *readers) {
@@ -211,8 +217,10 @@ rt::Task<StorageObject::Answer> StorageObject::slot_readv(const rt::Context& ctx
     if (!shares) co_return std::unexpected(std::move(shares).error());
     auto reads = arguments.read_vector(2, "readv");
     if (!reads) co_return std::unexpected(std::move(reads).error());
-    const auto read = co_await session_.engine.read_slot(ctx, session_.grid, *index,
-                                                         *std::move(shares), *std::move(reads));
+    const auto read =
+        co_await session_.in_turn(ctx, Lane::read,
+                                  session_.engine.read_slot(ctx, session_.grid, *index,
+                                                            *std::move(shares), *std::move(reads)));
     if (!read) co_return std::unexpected(storage_failure(session_, read.error()));
     auto strings = co_await read_extracts(ctx, *read);
     if (!strings) co_return std::unexpected(storage_failure(session_, strings.error()));
@@ -243,7 +251,10 @@ rt::Task<void> StorageObject::stream_began(const rt::Context& ctx, pf::StreamBeg
 
 rt::Task<void> StorageObject::stream_piece(const rt::Context& ctx, pf::StreamId, ByteView bytes) {
     if (incoming_.error) co_return;
-    auto appended = co_await incoming_.staging->append(ctx, bytes);
+    auto appended = co_await session_.turnstile.spend(ctx, session_.grid, bytes.size());
+    if (appended)
+        appended =
+            co_await session_.in_turn(ctx, Lane::write, incoming_.staging->append(ctx, bytes));
     if (!appended) incoming_.error = std::move(appended).error();
 }
 
@@ -268,6 +279,7 @@ rt::Task<Result<void>> StorageObject::stage(const rt::Context& ctx, const SlotWr
             if (into.staging == nullptr) into.staging = session_.engine.stage();
             const ByteView data = *write.data->as_bytes();
             to.writes.push_back({write.offset, {into.staging->size(), data.size()}});
+            CO_TRY(co_await session_.turnstile.spend(ctx, session_.grid, data.size()));
             CO_TRY(co_await into.staging->append(ctx, data));
         }
     }
@@ -295,8 +307,8 @@ rt::Task<StorageObject::Answer> StorageObject::read_test_write(const rt::Context
                                       .staging = nullptr};
     const auto staged = co_await stage(ctx, *writes, incoming, request);
     if (!staged) co_return std::unexpected(storage_failure(session_, staged.error()));
-    const auto done =
-        co_await session_.engine.read_test_write(ctx, session_.grid, std::move(request));
+    const auto done = co_await session_.in_turn(
+        ctx, Lane::write, session_.engine.read_test_write(ctx, session_.grid, std::move(request)));
     if (!done) co_return std::unexpected(storage_failure(session_, done.error()));
     auto strings = co_await read_extracts(ctx, done->before);
     if (!strings) co_return std::unexpected(storage_failure(session_, strings.error()));
@@ -317,9 +329,11 @@ rt::Task<StorageObject::Answer> StorageObject::advise_corrupt_share(const rt::Co
     auto reason = arguments.text(3, "reason", storage::kAdvisoryReasonBytesMax);
     if (!reason) co_return std::unexpected(std::move(reason).error());
     if (*share > storage::kShareNumberMax) co_return pf::Value::none();
-    const auto advised = co_await session_.engine.advise_corrupt(
-        ctx, session_.grid, *index, static_cast<storage::ShareNumber>(*share),
-        *type == "mutable" ? ShareKind::mutable_ : ShareKind::immutable, *std::move(reason));
+    const auto advised = co_await session_.in_turn(
+        ctx, Lane::write,
+        session_.engine.advise_corrupt(
+            ctx, session_.grid, *index, static_cast<storage::ShareNumber>(*share),
+            *type == "mutable" ? ShareKind::mutable_ : ShareKind::immutable, *std::move(reason)));
     // Nothing is said of a share that is not there.
     if (!advised && !advised.error().is("storage.no_such_share"))
         co_return std::unexpected(storage_failure(session_, advised.error()));

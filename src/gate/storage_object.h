@@ -28,7 +28,20 @@ struct StorageSession {
                    GridId its_grid, std::string its_tub_id, storage::ConnectionId its_id);
 
     wire::FoolscapConnection& connection;
+    // What the engine does, in a turn; nobody waits for the peer in it. What a commit makes ready
+    // goes on grid by grid.
+    template <typename T>
+    rt::Task<Result<T>> in_turn(const rt::Context& ctx, Turnstile::Lane lane,
+                                rt::Task<Result<T>> what) {
+        std::optional<Turnstile::Turn> turn(CO_TRY(co_await turnstile.enter(ctx, grid, lane)));
+        auto done = co_await std::move(what);
+        turn.reset();
+        if (lane == Turnstile::Lane::write) (void)co_await turnstile.pass(ctx, grid);
+        co_return done;
+    }
+
     storage::Engine& engine;
+    Turnstile& turnstile;
     GridId grid;
     std::string tub_id;
     storage::ConnectionId id;

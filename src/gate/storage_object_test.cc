@@ -99,9 +99,10 @@ class StorageObjectTest : public testing::Test {
                                                     policies_, storage::EngineOptions{}))
                       .value();
         introducer_ = std::make_unique<introducer::Introducer>(rt_, *database_);
-        gate_ = std::make_unique<FoolscapGate>(
-            FoolscapServices{rt_.reactor, *directory_, *introducer_, "s4/test", engine_.get()},
-            security_, seats_, random_);
+        gate_ =
+            std::make_unique<FoolscapGate>(FoolscapServices{rt_.reactor, *directory_, *introducer_,
+                                                            "s4/test", engine_.get(), &turnstile_},
+                                           security_, seats_, random_);
         const auto made = keyring_.new_grid(random_, 1795000000, {});
         const GridId grid = *co_await database_->write(
             ctx_, [&](sql::Transaction& tx) { return tenants::insert_grid(tx, made); });
@@ -201,6 +202,7 @@ class StorageObjectTest : public testing::Test {
     wire::ClientTub tub_{crypto::TlsIdentity::generate(random_, 0), random_};
     Seats seats_;
     GridPolicies policies_;
+    Turnstile turnstile_{rt_.reactor, [this](GridId grid) { return policies_.allowance(grid); }};
     std::unique_ptr<sql::Database> database_;
     std::unique_ptr<blob::Store> blobs_;
     std::unique_ptr<tenants::Directory> directory_;

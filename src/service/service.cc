@@ -34,6 +34,8 @@ tenants::Policy policy_of(const billing::Plan& plan, State state, tenants::Trans
     out.quota_bytes = plan.quota_bytes;
     out.connections_max = plan.limits.connections;
     out.unfinished_uploads_max = plan.limits.unfinished_uploads;
+    out.requests_max = plan.limits.requests;
+    out.bytes_per_s = plan.limits.bytes_per_second;
     switch (billing::access(state)) {
         case billing::Access::read_write:
             out.state = tenants::GridState::served;

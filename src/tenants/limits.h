@@ -16,5 +16,8 @@ inline constexpr std::size_t kPageMax = 500;
 inline constexpr std::uint64_t kQuotaBytesMax = 1024 * 1024 * kGiB;
 inline constexpr std::uint32_t kConnectionsMax = 10'000;
 inline constexpr std::uint32_t kPerGridCountMax = 1'000'000;
+// Less would keep a client waiting for one piece of a share longer than its patience.
+inline constexpr std::uint64_t kBytesPerSecondMin = 1 * kMiB;
+inline constexpr std::uint64_t kBytesPerSecondMax = 1024 * kGiB;
 
 }  // namespace s4::tenants

@@ -45,11 +45,15 @@ Result<void> validate(const Policy& policy) {
     if (policy.connections_max == 0 || policy.connections_max > kConnectionsMax)
         return refuse(fmt::format("a grid has 1 to {} connections", kConnectionsMax));
     const std::uint32_t counts[] = {policy.unfinished_uploads_max, policy.leases_per_share_max,
-                                    policy.advisories_max, policy.announcements_max,
-                                    policy.subscribers_max};
+                                    policy.advisories_max,         policy.announcements_max,
+                                    policy.subscribers_max,        policy.requests_max};
     for (const std::uint32_t count : counts)
         if (count == 0 || count > kPerGridCountMax)
             return refuse(fmt::format("a grid's limits are 1 to {}", kPerGridCountMax));
+    if (policy.bytes_per_s != 0 &&
+        (policy.bytes_per_s < kBytesPerSecondMin || policy.bytes_per_s > kBytesPerSecondMax))
+        return refuse(fmt::format("a grid's rate is {} to {} bytes a second, or 0 for no limit",
+                                  kBytesPerSecondMin, kBytesPerSecondMax));
     return ok();
 }
 

@@ -40,6 +40,8 @@ struct Policy {
     std::uint32_t advisories_max = 1000;
     std::uint32_t announcements_max = 100;
     std::uint32_t subscribers_max = 1000;
+    std::uint32_t requests_max = 64;  // being worked on; further ones wait
+    std::uint64_t bytes_per_s = 0;    // both ways together; 0: no limit
 
     friend bool operator==(const Policy&, const Policy&) = default;
 };

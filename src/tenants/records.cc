@@ -45,6 +45,10 @@ CREATE TABLE service_identities (
     key BYTEA NOT NULL
 );
 )sql"},
+    {"tenants", 2, R"sql(
+ALTER TABLE grids ADD COLUMN requests_max BIGINT NOT NULL DEFAULT 64;
+ALTER TABLE grids ADD COLUMN bytes_per_s BIGINT NOT NULL DEFAULT 0;
+)sql"},
 };
 
 constexpr sql::Query kLastChange{"tenants.last_change",
@@ -52,26 +56,26 @@ constexpr sql::Query kLastChange{"tenants.last_change",
 constexpr sql::Query kInsertGrid{"tenants.insert_grid", R"sql(
 INSERT INTO grids (created, change, state, announced, quota_bytes, connections_max, unfinished_uploads_max,
     leases_per_share_max, advisories_max, announcements_max, subscribers_max, server_public_key, server_key,
-    permutation_seed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id)sql"};
+    permutation_seed, requests_max, bytes_per_s)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id)sql"};
 constexpr sql::Query kInsertTub{"tenants.insert_tub", R"sql(
 INSERT INTO grid_tubs (tub_id, grid, role, certificate, key_form, key, swissnum, swissnum_lookup)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8))sql"};
 constexpr sql::Query kUpdatePolicy{"tenants.update_policy", R"sql(
 UPDATE grids SET change = $2, state = $3, announced = $4, quota_bytes = $5, connections_max = $6,
     unfinished_uploads_max = $7, leases_per_share_max = $8, advisories_max = $9, announcements_max = $10,
-    subscribers_max = $11
+    subscribers_max = $11, requests_max = $12, bytes_per_s = $13
 WHERE id = $1)sql"};
 constexpr sql::Query kState{"tenants.state", "SELECT state FROM grids WHERE id = $1"};
 // The columns of a policy come first, so that both queries read it alike.
 constexpr sql::Query kLoadGrid{"tenants.load_grid", R"sql(
 SELECT state, announced, quota_bytes, connections_max, unfinished_uploads_max, leases_per_share_max,
-    advisories_max, announcements_max, subscribers_max, created, change, server_public_key, server_key,
-    permutation_seed
+    advisories_max, announcements_max, subscribers_max, requests_max, bytes_per_s, created, change,
+    server_public_key, server_key, permutation_seed
 FROM grids WHERE id = $1)sql"};
 constexpr sql::Query kListGrids{"tenants.list_grids", R"sql(
 SELECT state, announced, quota_bytes, connections_max, unfinished_uploads_max, leases_per_share_max,
-    advisories_max, announcements_max, subscribers_max, created, id
+    advisories_max, announcements_max, subscribers_max, requests_max, bytes_per_s, created, id
 FROM grids WHERE id > $1 ORDER BY id LIMIT $2)sql"};
 constexpr sql::Query kLoadTubs{"tenants.load_tubs", R"sql(
 SELECT role, tub_id, certificate, key_form, key, swissnum FROM grid_tubs WHERE grid = $1 ORDER BY role)sql"};
@@ -102,7 +106,9 @@ Policy read_policy(const sql::Rows& row) {
             .leases_per_share_max = count(5),
             .advisories_max = count(6),
             .announcements_max = count(7),
-            .subscribers_max = count(8)};
+            .subscribers_max = count(8),
+            .requests_max = count(9),
+            .bytes_per_s = static_cast<std::uint64_t>(row.integer(10))};
 }
 
 Tub read_tub(const sql::Rows& row) {
@@ -152,7 +158,7 @@ Result<GridId> insert_grid(sql::Transaction& tx, const NewGrid& grid) {
             {g.created, change, static_cast<int>(p.state), static_cast<int>(p.announced),
              p.quota_bytes, p.connections_max, p.unfinished_uploads_max, p.leases_per_share_max,
              p.advisories_max, p.announcements_max, p.subscribers_max, g.server_key.bytes(),
-             g.sealed_server_key, g.permutation_seed}));
+             g.sealed_server_key, g.permutation_seed, p.requests_max, p.bytes_per_s}));
         TRY(rows.next());
         id = rows.id<GridId>(0);
     }
@@ -173,11 +179,12 @@ Result<void> update_policy(sql::Transaction& tx, GridId grid, const Policy& poli
                         fmt::format("grid {} is closed, and stays closed", grid.value));
     }
     const std::int64_t change = TRY(next_change(tx));
-    TRY(tx.execute(kUpdatePolicy,
-                   {grid, change, static_cast<int>(policy.state),
-                    static_cast<int>(policy.announced), policy.quota_bytes, policy.connections_max,
-                    policy.unfinished_uploads_max, policy.leases_per_share_max,
-                    policy.advisories_max, policy.announcements_max, policy.subscribers_max}));
+    TRY(tx.execute(
+        kUpdatePolicy,
+        {grid, change, static_cast<int>(policy.state), static_cast<int>(policy.announced),
+         policy.quota_bytes, policy.connections_max, policy.unfinished_uploads_max,
+         policy.leases_per_share_max, policy.advisories_max, policy.announcements_max,
+         policy.subscribers_max, policy.requests_max, policy.bytes_per_s}));
     return ok();
 }
 
@@ -185,17 +192,17 @@ Result<std::optional<Grid>> load_grid(sql::Reader& db, GridId grid) {
     sql::Rows row = TRY(db.select(kLoadGrid, {grid}));
     if (!TRY(row.next())) return std::nullopt;
     if (row.integer(0) < 1 || row.integer(0) > 4) return damaged(grid, "it has no known state");
-    const auto server_key = row.blob_of<32>(11);
+    const auto server_key = row.blob_of<32>(13);
     if (!server_key) return damaged(grid, "its server's public key has not 32 bytes");
     Grid out{.id = grid,
-             .created = row.integer(9),
-             .change = row.integer(10),
+             .created = row.integer(11),
+             .change = row.integer(12),
              .policy = read_policy(row),
              .introducer = {},
              .storage = {},
              .server_key = crypto::Ed25519PublicKey(*server_key),
-             .sealed_server_key = to_buffer(row.blob(12)),
-             .permutation_seed = std::string(row.text(13))};
+             .sealed_server_key = to_buffer(row.blob(14)),
+             .permutation_seed = std::string(row.text(15))};
 
     sql::Rows tubs = TRY(db.select(kLoadTubs, {grid}));
     int found = 0;
@@ -220,7 +227,7 @@ Result<std::vector<GridSummary>> list_grids(sql::Reader& db, GridId after, std::
     std::vector<GridSummary> out;
     while (TRY(rows.next()))
         out.push_back(
-            {.id = rows.id<GridId>(10), .created = rows.integer(9), .policy = read_policy(rows)});
+            {.id = rows.id<GridId>(12), .created = rows.integer(11), .policy = read_policy(rows)});
     return out;
 }
 

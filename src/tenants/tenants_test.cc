@@ -230,7 +230,35 @@ TEST_F(TenantsTest, PoliciesOutOfBoundsAreRefused) {
     EXPECT_EQ(set_policy(id, {.connections_max = 0}).error().code(), "tenants.invalid_policy");
     EXPECT_EQ(set_policy(id, {.subscribers_max = kPerGridCountMax + 1}).error().code(),
               "tenants.invalid_policy");
+    EXPECT_EQ(set_policy(id, {.requests_max = 0}).error().code(), "tenants.invalid_policy");
+    EXPECT_EQ(set_policy(id, {.bytes_per_s = kBytesPerSecondMin - 1}).error().code(),
+              "tenants.invalid_policy");
+    EXPECT_TRUE(set_policy(id, {.bytes_per_s = kBytesPerSecondMin}));
+    EXPECT_EQ(set_policy(id, {.bytes_per_s = kBytesPerSecondMax + 1}).error().code(),
+              "tenants.invalid_policy");
     EXPECT_EQ(set_policy(GridId{999}, {}).error().code(), "tenants.no_such_grid");
+}
+
+TEST_F(TenantsTest, APolicyIsKeptAsItWasSet) {
+    const Policy policy{.state = GridState::read_only,
+                        .announced = Transports::foolscap_only,
+                        .quota_bytes = 11,
+                        .connections_max = 12,
+                        .unfinished_uploads_max = 13,
+                        .leases_per_share_max = 14,
+                        .advisories_max = 15,
+                        .announcements_max = 16,
+                        .subscribers_max = 17,
+                        .requests_max = 18,
+                        .bytes_per_s = kBytesPerSecondMax};
+    const GridId made_so = add_grid(policy);
+    EXPECT_EQ(by_id(made_so).value()->policy, policy);
+    const GridId set_so = add_grid();
+    ASSERT_TRUE(set_policy(set_so, policy));
+    EXPECT_EQ(by_id(set_so).value()->policy, policy);
+    EXPECT_EQ(
+        read([](sql::Reader& db) { return list_grids(db, GridId{}, 9); }).value().back().policy,
+        policy);
 }
 
 TEST_F(TenantsTest, TheChangeFeedGivesEachGridOnceInOrder) {

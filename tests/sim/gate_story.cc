@@ -126,9 +126,11 @@ Task<void> check_announcements(GateStory& story, Process& process,
 
 Task<void> open_door(GateStory& story, Process& process, storage::Engine& engine,
                      tenants::Directory& directory, introducer::Introducer& introducer) {
-    gate::Seats seats;
-    gate::GbsHandler handler(engine, directory, seats, "s4/simulated");
     rt::Reactor& reactor = process.runtime().reactor;
+    gate::Seats seats;
+    gate::Turnstile turnstile(reactor,  // so few that requests often wait
+                              [](GridId) { return gate::Allowance{.requests_max = 3}; });
+    gate::GbsHandler handler(engine, directory, seats, turnstile, "s4/simulated");
     gate::FoolscapGate foolscap({.reactor = reactor,
                                  .directory = directory,
                                  .introducer = introducer,

@@ -2,6 +2,7 @@
 // blobs, spoken to by the protocol's own client machine. The requests are those of the reference's
 // probe (traces/gbsprobe.py), the expected answers Tahoe 1.20's but for the differences in
 // README.md.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -19,6 +20,7 @@
 #include "storage/schema.h"
 #include "tenants/limits.h"
 #include "wire/http_client.h"
+#include "wire/tls_stream.h"
 
 namespace s4::gate {
 namespace {
@@ -176,6 +178,22 @@ class GateTest : public testing::Test {
     }
     rt::Task<void> keep_sent(rt::Stream& stream, std::string bytes) {
         (void)co_await stream.write_all(ctx_, as_bytes(bytes));
+    }
+    // A connection that has sent so much of a request, and no more.
+    rt::Task<std::unique_ptr<wire::TlsStream>> stalled(const gbs::ClientRequest& request,
+                                                       std::size_t body_bytes) {
+        auto engine = proto::tls::Engine::client(
+            tls_, nullptr,
+            proto::tls::PeerPolicy::pinned_key(service_.certificate.spki_hash_bytes()));
+        auto stream = *co_await wire::TlsStream::handshake(
+            ctx_, rt_.reactor, *co_await rt_.network.connect(ctx_, listener_->local()),
+            *std::move(engine));
+        std::string head = fmt::format("PATCH {} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n",
+                                       request.target, request.body.size());
+        for (const auto& [name, value] : request.fields) head += name + ": " + value + "\r\n";
+        (void)co_await stream->write_all(ctx_, as_bytes(head + "\r\n"));
+        (void)co_await stream->write_all(ctx_, ByteView(request.body).first(body_bytes));
+        co_return stream;
     }
     // Sends bytes in the clear and returns all that comes back until the end.
     rt::Task<std::string> exchange(std::string bytes) {
@@ -589,6 +607,25 @@ TEST_F(GateTest, a_grid_s_requests_beyond_its_limit_wait_for_each_other) {
         EXPECT_TRUE(equal(answer->body, whole));
     }
     EXPECT_EQ(turnstile_.meters(), 1);
+}
+
+TEST_F(GateTest, a_client_that_stalls_keeps_no_turn_from_its_own_grid) {
+    tenants::Policy policy;
+    policy.requests_max = 1;
+    const Customer a = customer(policy);
+    const auto si = index_of(5);
+    const ByteBuffer whole = pattern(300'000);
+    (void)send(a, a.client.allocate(si, lease_, upload_, {{0, 1}, whole.size()}));
+    std::optional<std::unique_ptr<wire::TlsStream>> half;
+    backend_.run(keep(stalled(a.client.write(si, 0, upload_, 0, whole), whole.size() / 2), half));
+    EXPECT_EQ(status(a, a.client.write(si, 1, upload_, 0, whole)), 201);
+    EXPECT_EQ(status(a, a.client.version()), 200);
+    run(keep_sent(**half, to_string(ByteView(whole).subspan(whole.size() / 2))));
+    std::optional<Result<std::size_t>> got;
+    ByteBuffer room(4096);
+    backend_.run(keep((*half)->read_some(ctx_, room), got));
+    ASSERT_TRUE(*got);
+    EXPECT_TRUE(as_text(room).starts_with("HTTP/1.1 201"));
 }
 
 TEST_F(GateTest, surplus_pooled_connections_end_with_a_version_answer) {

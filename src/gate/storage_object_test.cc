@@ -103,7 +103,8 @@ class StorageObjectTest : public testing::Test {
             std::make_unique<FoolscapGate>(FoolscapServices{rt_.reactor, *directory_, *introducer_,
                                                             "s4/test", engine_.get(), &turnstile_},
                                            security_, seats_, random_);
-        const auto made = keyring_.new_grid(random_, 1795000000, {});
+        // One turn at a time is enough for everything: nothing that has one waits for another.
+        const auto made = keyring_.new_grid(random_, 1795000000, {.requests_max = 1});
         const GridId grid = *co_await database_->write(
             ctx_, [&](sql::Transaction& tx) { return tenants::insert_grid(tx, made); });
         auto listener = rt_.network.listen({"127.0.0.1", 0}).value();
@@ -120,6 +121,7 @@ class StorageObjectTest : public testing::Test {
         co_await gate_->drain(ctx_.until(rt_.reactor.now()));
         co_await scope.join();
         gate_.reset();
+        EXPECT_EQ(turnstile_.grids(), 0u);
         co_await engine_->close();
     }
     rt::Task<void> accept_all(rt::Scope& scope, rt::Listener& listener) {

@@ -128,14 +128,17 @@ Task<void> open_door(GateStory& story, Process& process, storage::Engine& engine
                      tenants::Directory& directory, introducer::Introducer& introducer) {
     rt::Reactor& reactor = process.runtime().reactor;
     gate::Seats seats;
-    gate::Turnstile turnstile(reactor,  // so few that requests often wait
-                              [](GridId) { return gate::Allowance{.requests_max = 3}; });
+    // So little that requests often wait.
+    gate::Turnstile turnstile(reactor, [](GridId) {
+        return gate::Allowance{.requests_max = 3, .bytes_per_s = 4 * kMiB};
+    });
     gate::GbsHandler handler(engine, directory, seats, turnstile, "s4/simulated");
     gate::FoolscapGate foolscap({.reactor = reactor,
                                  .directory = directory,
                                  .introducer = introducer,
                                  .application_version = "s4/simulated",
-                                 .engine = &engine},
+                                 .engine = &engine,
+                                 .turnstile = &turnstile},
                                 *story.foolscap_security, seats, process.runtime().random,
                                 story.foolscap_limits);
     gate::FrontDoor door(reactor, story.tls, story.service, handler, foolscap);
@@ -148,6 +151,7 @@ Task<void> open_door(GateStory& story, Process& process, storage::Engine& engine
     story.serving = false;
     (*listener)->close();
     const rt::Context last;
+    turnstile.hurry();
     co_await door.drain(last.until(reactor.now() + 5s));
     scope.cancel();
     co_await scope.join();

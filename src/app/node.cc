@@ -197,6 +197,7 @@ Result<void> Node::open_ground(const rt::Context&) {
     ground_ = std::make_unique<Ground>(TRY(StateDirectory::open(runtime.files, options_.state)));
     ground_->plans = std::move(plans);
     ground_->pages_identity = std::move(identity);
+    TRY(ground_->state.check_database());
     ground_->state.withdraw();
     ground_->master = TRY(ground_->state.master_key(runtime.random));
     ground_->keyring = TRY(tenants::Keyring::create(*ground_->master));
@@ -227,10 +228,20 @@ Result<void> Node::bind_ports() {
     return ok();
 }
 
+// A restored database may be older than its blobs; see tenants::skip_numbers.
+rt::Task<Result<void>> Node::pass_over_lost_grids(const rt::Context& ctx) {
+    const auto grids = CO_TRY(co_await ground_->blobs->grids(ctx));
+    if (grids.empty()) co_return ok();
+    const GridId last = *std::max_element(grids.begin(), grids.end());
+    co_return co_await ground_->database->write(
+        ctx, [&](sql::Transaction& tx) { return tenants::skip_numbers(tx, last); });
+}
+
 rt::Task<Result<void>> Node::open_stores(const rt::Context& ctx) {
     rt::Runtime& runtime = backend_.runtime();
     doors_ =
         std::make_unique<Doors>(runtime, *ground_->database, CO_TRY(proto::tls::Library::create()));
+    CO_TRY(co_await pass_over_lost_grids(ctx));
     doors_->directory = CO_TRY(co_await tenants::Directory::create(
         ctx, *ground_->database, *ground_->keyring, tenants::kIdleGridsMax));
     doors_->policies.follow(*doors_->directory);

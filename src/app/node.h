@@ -46,6 +46,7 @@ class Node {
 
     Result<void> open_ground(const rt::Context& ctx);
     Result<void> bind_ports();
+    rt::Task<Result<void>> pass_over_lost_grids(const rt::Context& ctx);
     rt::Task<Result<void>> open_stores(const rt::Context& ctx);
     rt::Task<Result<void>> open_doors(const rt::Context& ctx);
     Result<void> open_office(const rt::Context& ctx);

@@ -30,6 +30,7 @@ class TenantGrids final : public storage::KnownGrids {
 rt::Task<Result<storage::RebuildReport>> rebuild(rt::Runtime& runtime, StateDirectory& state,
                                                  const std::string& path) {
     const rt::Context ctx;
+    CO_TRY(state.check_database());
     if (!runtime.files.info(path + "/master.key"))
         co_return fail(ErrorKind::not_found, "app.master_key_missing",
                        fmt::format("{}/master.key is missing; put it back from where you keep it: "

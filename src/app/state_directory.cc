@@ -52,6 +52,18 @@ Result<StateDirectory> StateDirectory::open(rt::Files& files, const std::string&
     return StateDirectory(files, path, std::move(*lock));
 }
 
+Result<void> StateDirectory::check_database() {
+    if (files_->info(database_path())) return ok();
+    const auto blobs = files_->list(blobs_path());
+    if (!blobs || blobs->empty()) return ok();  // the store itself says what is wrong with it
+    return fail(
+        ErrorKind::not_found, "app.database_missing",
+        fmt::format("{} holds shares of {} grid(s), but {} is missing, and a new one would not "
+                    "know them; bring back the newest copy (docs/recovery.md says how), or "
+                    "give another --state",
+                    blobs_path(), blobs->size(), database_path()));
+}
+
 Result<crypto::StaticMasterKey> StateDirectory::master_key(crypto::Random& random) {
     const std::string key_path = path_ + "/master.key";
     auto content = rt::read_file(*files_, key_path, kSmallFileBytesMax);

@@ -1,12 +1,13 @@
 // StateDirectory: the one directory that an embedded S4 keeps everything in, held by one process at
 // a time.
 //
-//   lock            held while a server runs
-//   master.key      what seals every key at rest (docs/formats/master-key.md); made at the first
-//   start s4.sqlite       the database blobs/          large shares tmp/            unfinished
-//   uploads; emptied at start ports.json      the ports that the system chose for port 0, so that
-//   addresses last control.sock    where subcommands speak to the server addresses.json  where the
-//   running server listens; there when it is ready
+// - lock: held while a server runs
+// - master.key: what seals every key at rest (docs/formats/master-key.md); made at the first start
+// - s4.sqlite: the database
+// - blobs/: large shares; tmp/: unfinished uploads, emptied at start
+// - ports.json: the ports that the system chose for port 0, so that addresses last
+// - control.sock: where subcommands speak to the server
+// - addresses.json: where the running server listens; there when it is ready
 //
 // Made at start on the main thread; all calls block.
 #pragma once
@@ -35,6 +36,10 @@ class StateDirectory {
     // Makes the directory if only its last part is missing, and locks it. Errors (one sentence
     // each): app.state_missing, app.state_in_use, app.state_unusable.
     static Result<StateDirectory> open(rt::Files& files, const std::string& path);
+
+    // Refuses blobs without a database: a fresh one cannot take its place. Error:
+    // app.database_missing.
+    Result<void> check_database();
 
     // Reads master.key, or makes it where there is no database yet. Errors: app.master_key_missing,
     // master_key.invalid.

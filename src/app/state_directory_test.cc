@@ -34,6 +34,19 @@ TEST_F(StateDirectoryTest, IsHeldByOneProcess) {
     EXPECT_THAT(second.error().message(), HasSubstr("stop it, or give another --state"));
 }
 
+TEST_F(StateDirectoryTest, BlobsWithoutTheirDatabaseAreRefused) {
+    auto opened = StateDirectory::open(files_, state());
+    EXPECT_TRUE(opened->check_database().has_value());
+    ASSERT_TRUE(files_.make_directories(opened->blobs_path()).has_value());
+    EXPECT_TRUE(opened->check_database().has_value());
+    ASSERT_TRUE(files_.make_directories(opened->blobs_path() + "/17").has_value());
+    const auto refused = opened->check_database();
+    ASSERT_TRUE(refused.error().is("app.database_missing"));
+    EXPECT_THAT(refused.error().message(), HasSubstr("shares of 1 grid(s)"));
+    ASSERT_TRUE(rt::replace_file(files_, opened->database_path(), as_bytes("x")).has_value());
+    EXPECT_TRUE(opened->check_database().has_value());
+}
+
 TEST_F(StateDirectoryTest, RefusesWhatCannotBeItWithASentence) {
     EXPECT_TRUE(
         StateDirectory::open(files_, folder_.file("none/state")).error().is("app.state_missing"));

@@ -1,5 +1,6 @@
 #include "blob/directory_store.h"
 
+#include <charconv>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -225,6 +226,20 @@ rt::Task<Result<void>> DirectoryStore::remove(const rt::Context&, const Key& key
 rt::Task<Result<Page>> DirectoryStore::list(const rt::Context&, const std::string& from) {
     co_return co_await rt::run_on(runtime_.pool, runtime_.reactor,
                                   [&] { return Lister(runtime_.files, blobs_, from).run(); });
+}
+
+rt::Task<Result<std::vector<GridId>>> DirectoryStore::grids(const rt::Context&) {
+    const auto names = CO_TRY(co_await rt::run_on(runtime_.pool, runtime_.reactor,
+                                                  [&] { return runtime_.files.list(blobs_); }));
+    std::vector<GridId> out;
+    for (const std::string& name : names) {
+        GridId grid;
+        const auto [end, error] =
+            std::from_chars(name.data(), name.data() + name.size(), grid.value);
+        if (error == std::errc() && grid.value > 0 && std::to_string(grid.value) == name)
+            out.push_back(grid);
+    }
+    co_return out;
 }
 
 rt::Task<Result<std::uint64_t>> DirectoryStore::free_bytes(const rt::Context&) {

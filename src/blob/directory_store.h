@@ -39,6 +39,7 @@ class DirectoryStore final : public Store {
     rt::Task<Result<std::unique_ptr<Blob>>> open(const rt::Context& ctx, const Key& key) override;
     rt::Task<Result<void>> remove(const rt::Context& ctx, const Key& key) override;
     rt::Task<Result<Page>> list(const rt::Context& ctx, const std::string& from) override;
+    rt::Task<Result<std::vector<GridId>>> grids(const rt::Context& ctx) override;
     rt::Task<Result<std::uint64_t>> free_bytes(const rt::Context& ctx) override;
 
   private:

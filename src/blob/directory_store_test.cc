@@ -1,5 +1,6 @@
 #include "blob/directory_store.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -167,6 +168,12 @@ TEST_F(DirectoryStoreTest, ListsEveryBlobOnceInPagesAndNothingElse) {
     ASSERT_TRUE(rt::replace_file(files(), "state/store/blobs/1/0/foreign", as_bytes("x")));
     std::sort(expected.begin(), expected.end());
     EXPECT_EQ(listing(), expected);
+
+    ASSERT_TRUE(files().make_directories("state/store/blobs/lost+found"));
+    ASSERT_TRUE(files().make_directories("state/store/blobs/018"));
+    EXPECT_THAT(run(store_->grids(ctx())).value(),
+                testing::UnorderedElementsAre(GridId{1}, GridId{2}, GridId{9}, GridId{10},
+                                              GridId{17}, GridId{100}));
 }
 
 TEST_F(DirectoryStoreTest, AFullFolderIsListedInPages) {

@@ -107,6 +107,8 @@ class Store {
     // Every blob, in pages; `from` is empty or a former page's `next`. A blob published or removed
     // meanwhile may or may not be listed.
     virtual rt::Task<Result<Page>> list(const rt::Context& ctx, const std::string& from) = 0;
+    // The grids that have blobs, or had.
+    virtual rt::Task<Result<std::vector<GridId>>> grids(const rt::Context& ctx) = 0;
     // How much more fits, as far as the store knows.
     virtual rt::Task<Result<std::uint64_t>> free_bytes(const rt::Context& ctx) = 0;
 };

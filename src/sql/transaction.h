@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <string_view>
 
 #include "base/result.h"
 #include "sql/statement.h"
@@ -32,6 +33,9 @@ class Transaction : public Reader {
   public:
     // Returns how many rows were inserted, changed or deleted.
     Result<std::int64_t> execute(const Query& query, std::initializer_list<Param> params = {});
+
+    // The numbers that the database gives to new rows of `table` are above `number` from here on.
+    Result<void> skip_identities(std::string_view table, std::int64_t number);
 
   private:
     friend class Writer;

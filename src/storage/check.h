@@ -19,6 +19,7 @@ enum class Problem : std::uint8_t {
     damaged_share,   // a checksum, a length or a header does not fit
     wrong_usage,     // the counters differ from a recount
     orphan_blob,     // a blob that nothing names
+    lost_grid,       // blobs of a grid that the database does not know; they are kept
     misplaced_blob,  // a blob under the key of a grid that is not its share's
     quarantined,     // a share that an earlier check took out of service
 };

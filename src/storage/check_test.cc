@@ -183,6 +183,25 @@ TEST_F(CheckTest, AnOrphanGoesTheCollectorsWay) {
     EXPECT_EQ(blobs_in_store(), 1u);
 }
 
+TEST_F(CheckTest, WhatAGridOfALostDatabaseStoredIsKept) {
+    ASSERT_TRUE(put(index_of(1), 0, pattern(kLarge, 1)));
+    rt::Files& files = process_->runtime().files;
+    for (std::uint8_t name = 1; name <= 2; ++name) {
+        const blob::Key lost(GridId{77}, {name, 2, 3});
+        ASSERT_TRUE(files.make_directories(rt::parent_path(path_of(lost))));
+        ASSERT_TRUE(
+            files.open(path_of(lost), rt::OpenMode::create).value()->write_at(0, pattern(9)));
+    }
+    const CheckReport report = check(true);
+    ASSERT_EQ(problems(report), std::vector{Problem::lost_grid});
+    EXPECT_FALSE(report.findings.front().repaired);
+    EXPECT_EQ(report.findings.front().grid, GridId{77});
+    EXPECT_TRUE(report.findings.front().detail.starts_with("2 blobs"));
+    for (int days = 0; days < 10; ++days) pass(24h);
+    run(engine_->collect_step(ctx())).value();
+    EXPECT_EQ(blobs_in_store(), 3u);
+}
+
 TEST_F(CheckTest, WrongUsageIsSetRight) {
     ASSERT_TRUE(put(index_of(1), 0, pattern(100, 1)));
     static constexpr sql::Query kSpoil{"test.spoil",

@@ -1,6 +1,7 @@
 #include "storage/checker.h"
 
 #include <charconv>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -57,6 +58,36 @@ metrics::Counter& damage_found() {
     return counter;
 }
 
+// What of these blobs the index does not name as it should.
+Result<std::vector<Finding>> unnamed_blobs(sql::Reader& db,
+                                           const std::vector<tables::BlobRow>& listed) {
+    std::vector<Finding> out;
+    std::map<GridId, std::size_t> lost;
+    const auto found = [&](Problem problem, GridId grid, std::string detail) {
+        out.push_back(
+            {.problem = problem, .grid = grid, .index = std::nullopt, .detail = std::move(detail)});
+    };
+    for (const tables::BlobRow& row : listed) {
+        const std::string key = blob::Key(row.grid, row.name).text();
+        const auto owner = TRY(tables::owner_of_blob(db, row.name));
+        if (owner == row.grid) continue;
+        if (owner)
+            found(Problem::misplaced_blob, row.grid,
+                  fmt::format("{} is of a share of grid {}", key, owner->value));
+        else if (TRY(tables::is_known_blob(db, row)))
+            continue;
+        else if (TRY(tables::has_usage(db, row.grid)))
+            found(Problem::orphan_blob, row.grid, key);
+        else
+            ++lost[row.grid];
+    }
+    for (const auto& [grid, blobs] : lost)
+        found(Problem::lost_grid, grid,
+              fmt::format("{} blobs wait for a database that knows the grid, see docs/recovery.md",
+                          blobs));
+    return out;
+}
+
 }  // namespace
 
 std::string_view to_string(Problem problem) {
@@ -69,6 +100,8 @@ std::string_view to_string(Problem problem) {
             return "wrong_usage";
         case Problem::orphan_blob:
             return "orphan_blob";
+        case Problem::lost_grid:
+            return "lost_grid";
         case Problem::misplaced_blob:
             return "misplaced_blob";
         case Problem::quarantined:
@@ -274,27 +307,8 @@ rt::Task<Result<void>> Checker::check_blobs(const rt::Context& ctx, const CheckR
         ++report.blobs;
         if (!core_.names.busy(blob.key)) listed.push_back({blob.key.grid(), blob.key.name()});
     }
-    auto found =
-        CO_TRY(co_await core_.db.read(ctx, [&](sql::Reader& db) -> Result<std::vector<Finding>> {
-            std::vector<Finding> out;
-            for (const tables::BlobRow& row : listed) {
-                const std::string key = blob::Key(row.grid, row.name).text();
-                const auto owner = TRY(tables::owner_of_blob(db, row.name));
-                if (owner == row.grid) continue;
-                if (owner)
-                    out.push_back(
-                        {.problem = Problem::misplaced_blob,
-                         .grid = row.grid,
-                         .index = std::nullopt,
-                         .detail = fmt::format("{} is of a share of grid {}", key, owner->value)});
-                else if (!TRY(tables::is_known_blob(db, row)))
-                    out.push_back({.problem = Problem::orphan_blob,
-                                   .grid = row.grid,
-                                   .index = std::nullopt,
-                                   .detail = key});
-            }
-            return out;
-        }));
+    auto found = CO_TRY(
+        co_await core_.db.read(ctx, [&](sql::Reader& db) { return unnamed_blobs(db, listed); }));
     if (request.repair && !found.empty())
         CO_TRY(co_await core_.db.write(ctx, [&](sql::Transaction& tx) -> Result<void> {
             for (const Finding& finding : found) {

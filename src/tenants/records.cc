@@ -167,6 +167,10 @@ Result<GridId> insert_grid(sql::Transaction& tx, const NewGrid& grid) {
     return id;
 }
 
+Result<void> skip_numbers(sql::Transaction& tx, GridId last) {
+    return tx.skip_identities("grids", last.value);
+}
+
 Result<void> update_policy(sql::Transaction& tx, GridId grid, const Policy& policy) {
     TRY(validate(policy));
     {

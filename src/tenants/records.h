@@ -22,6 +22,9 @@ std::span<const sql::Migration> migrations();
 
 // Errors: tenants.invalid_policy, sql.*.
 Result<GridId> insert_grid(sql::Transaction& tx, const NewGrid& grid);
+// No new grid gets a number up to `last`: a store of blobs may know grids that a restored database
+// does not, and nobody may come to own what they left.
+Result<void> skip_numbers(sql::Transaction& tx, GridId last);
 // Errors: tenants.no_such_grid, tenants.invalid_policy (also a change of a closed grid), sql.*.
 Result<void> update_policy(sql::Transaction& tx, GridId grid, const Policy& policy);
 

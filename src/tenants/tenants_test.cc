@@ -102,6 +102,19 @@ TEST_F(TenantsTest, AGridsIdentitiesSurviveARestart) {
     EXPECT_EQ(keyring_.server_key(*after)->public_key(), before->server_key);
 }
 
+TEST_F(TenantsTest, NumbersOfLostGridsAreNotGivenAgain) {
+    const auto skip = [&](std::int64_t last) {
+        return write([&](sql::Transaction& tx) { return skip_numbers(tx, GridId{last}); });
+    };
+    ASSERT_TRUE(skip(17).has_value());
+    EXPECT_EQ(add_grid(), GridId{18});
+    ASSERT_TRUE(skip(3).has_value());
+    EXPECT_EQ(add_grid(), GridId{19});
+    ASSERT_TRUE(skip(30).has_value());
+    open();
+    EXPECT_EQ(add_grid(), GridId{31});
+}
+
 TEST_F(TenantsTest, IdentitiesHaveTheFormsThatClientsExpect) {
     const GridPtr grid = by_id(add_grid()).value();
     for (const TubRole role : {TubRole::introducer, TubRole::storage}) {

@@ -64,6 +64,8 @@ def test_a_database_of_yesterday_learns_of_todays_large_shares(fresh_server, tmp
     fresh_server.command("backup", tmp_path / "copy")
     after = store(mine, "after the backup", second)
     mine.read_test_write(slot, {0: gbs.vector([(1_000_000, second)])})
+    lost = gbs.Gbs.of(fresh_server.create_subscription("late@example.org").nurls[0])
+    store(lost, "of a grid that the backup does not know", first)
     refused = fresh_server.command("storage", "rebuild-index", check=False)
     assert refused.returncode == 1 and "stop it" in refused.stderr
     port = fresh_server.gate[1]
@@ -71,14 +73,22 @@ def test_a_database_of_yesterday_learns_of_todays_large_shares(fresh_server, tmp
 
     for name in ("s4.sqlite", "s4.sqlite-wal", "s4.sqlite-shm"):
         (fresh_server.state / name).unlink(missing_ok=True)
+    for command in (("serve", "--gate", "127.0.0.1:0", "--web", "127.0.0.1:0", "--admin", "127.0.0.1:0"), ("storage", "rebuild-index")):
+        refused = s4.run(*command, "--state", fresh_server.state, check=False)
+        assert refused.returncode == 1 and "bring back the newest copy" in refused.stderr
     (fresh_server.state / "s4.sqlite").write_bytes((tmp_path / "copy" / "s4.sqlite").read_bytes())
-    out = s4.run("storage", "rebuild-index", "--state", fresh_server.state).stdout
-    assert "1 shares added, 1 brought to a newer version" in out
+    rebuilt = s4.run("storage", "rebuild-index", "--state", fresh_server.state, check=False)
+    assert "1 shares added, 1 brought to a newer version" in rebuilt.stdout
+    assert rebuilt.returncode == 1 and "1 grids are not in the database" in rebuilt.stdout
     again = s4.Server(fresh_server.state, gate=f"127.0.0.1:{port}").start()
     try:
         assert mine.read(before, 0).body == first
         assert mine.read(after, 0).body == second
         assert mine.read(slot, 0, kind="mutable").body == first[:1_000_000] + second
-        assert check(again)[0] == 0
+        status, found = check(again)
+        assert status == 1 and [f["problem"] for f in found["findings"]] == ["lost_grid"], found
+        new = gbs.Gbs.of(again.create_subscription("new@example.org").nurls[0])
+        store(new, "the new grid's own", second)
+        assert {blob.relative_to(again.state).parts[1] for blob in blobs(again.state)} == {"1", "2", "3"}, "no number twice"
     finally:
         again.close()

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
@@ -105,14 +106,20 @@ rt::Task<Result<void>> Announcer::announce_one(const rt::Context& ctx, GridId id
     static metrics::Counter& announcements =
         metrics::counter("s4_control_announcements_total",
                          "Grids announced anew because the gate's address changed");
-    const auto grid = CO_TRY(
-        co_await database_.read(ctx, [id](sql::Reader& db) { return tenants::load_grid(db, id); }));
-    if (!grid || grid->policy.state == tenants::GridState::closed) co_return ok();
-    auto server = CO_TRY(service::storage_server_of(keyring_, *grid, gate_));
-    auto key = CO_TRY(keyring_.server_key(*grid));
-    if (CO_TRY(co_await introducer_.publish_own(ctx, id, std::move(server), std::move(key)))) {
-        ++announced_;
-        announcements.add();
+    const auto load = [id](sql::Reader& db) { return tenants::load_grid(db, id); };
+    auto grid = CO_TRY(co_await database_.read(ctx, load));
+    // Again if the policy has changed meanwhile: the job of that change may have been first.
+    for (std::optional<tenants::Transports> published; grid;) {
+        const tenants::Policy& policy = grid->policy;
+        if (policy.state == tenants::GridState::closed || policy.announced == published) break;
+        published = policy.announced;
+        auto server = CO_TRY(service::storage_server_of(keyring_, *grid, gate_));
+        auto key = CO_TRY(keyring_.server_key(*grid));
+        if (CO_TRY(co_await introducer_.publish_own(ctx, id, std::move(server), std::move(key)))) {
+            ++announced_;
+            announcements.add();
+        }
+        grid = CO_TRY(co_await database_.read(ctx, load));
     }
     co_return ok();
 }

@@ -63,8 +63,8 @@ def measure(peer, wish, base):
     """How many times its 99th percentile alone a quiet grid's is, while another grid does each of these from 64 connections."""
     if peer.name == "tahoe":
         return None
-    greedy = view_of(peer, peer.server.create_subscription("greedy@example.org"))
-    quiet = view_of(peer, peer.server.create_subscription("quiet@example.org"))
+    greedy = view_of(peer, peer.server.create_subscription("greedy@example.org", "sold"))
+    quiet = view_of(peer, peer.server.create_subscription("quiet@example.org", "sold"))
     for each in (greedy, quiet):
         rows.store(each.gbs, rows.READ_INDEX, 4096)
     rows.store(greedy.gbs, LARGE.split("/")[4], 10 * rows.MB)

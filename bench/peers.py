@@ -23,6 +23,9 @@ MB = 1_000_000
 # One grid stands for all customers here, so its plan must not be what is measured.
 BENCH_PLAN = {"id": "bench", "name": "Bench", "quota_bytes": 10**12, "price_cents": 0, "currency": "EUR", "period": "month",
               "connections": 10_000, "unfinished_uploads": 1000}
+# What the standard plans grant one grid, for what the grids do to each other.
+SOLD_PLAN = {"id": "sold", "name": "Sold", "quota_bytes": 10**12, "price_cents": 0, "currency": "EUR", "period": "month",
+             "bytes_per_second": 50_000_000}
 NGINX_FILES = {"4k": 4096, "1MB": MB, "16MB": 16 * MB, "100MB": 100 * MB}
 
 
@@ -86,7 +89,7 @@ class S4Peer(Peer):
     def __init__(self, base):
         base.parent.mkdir(parents=True, exist_ok=True)
         plans = base.parent / "plans.json"
-        plans.write_text(json.dumps([BENCH_PLAN]))
+        plans.write_text(json.dumps([BENCH_PLAN, SOLD_PLAN]))
         self.server = s4.Server(base, "--plans", plans).start()
         self.grid = self.server.create_subscription("bench@example.org")
         fill(self, "s4", self.grid)

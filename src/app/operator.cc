@@ -33,6 +33,15 @@ void print_addresses(const json::Value& value) {
     if (value.find("page") != nullptr) fmt::print("Page          {}\n", text_of(value, "page"));
 }
 
+void print_limits(const json::Value& limits) {
+    const json::Value* rate = limits.find("bytes_per_second");
+    const bool limited = rate != nullptr && rate->as_int64().value_or(0) != 0;
+    fmt::print("Limits        {} connections, {} requests at a time, {} unfinished uploads, {}\n",
+               text_of(limits, "connections"), text_of(limits, "requests"),
+               text_of(limits, "unfinished_uploads"),
+               limited ? bytes_of(limits, "bytes_per_second") + " a second" : "any rate");
+}
+
 void print_subscription(const json::Value& value) {
     fmt::print("Subscription  {}\n", text_of(value, "subscription"));
     if (value.find("email") != nullptr) {
@@ -41,6 +50,7 @@ void print_subscription(const json::Value& value) {
         fmt::print("State         {} ({})\n", text_of(value, "state"), text_of(value, "stage"));
         fmt::print("Used          {} of {}\n", bytes_of(value, "used_bytes"),
                    bytes_of(value, "quota_bytes"));
+        if (const json::Value* limits = value.find("limits")) print_limits(*limits);
     }
     print_addresses(value);
 }

@@ -19,6 +19,9 @@ inline constexpr int kPlanDaysMax = 3'660;
 inline constexpr std::uint32_t kPlanRequestsMax = 1'000'000;
 inline constexpr std::uint64_t kPlanBytesPerSecondMin = 1 * kMiB;
 inline constexpr std::uint64_t kPlanBytesPerSecondMax = 1024 * kGiB;
+// Of the standard plans: about what a Tahoe client reaches beside its server. More leaves too
+// little of a disk to the other grids.
+inline constexpr std::uint64_t kStandardBytesPerSecond = 50'000'000;
 
 // RFC 5321: 64 for the local part, 254 for the whole.
 inline constexpr std::size_t kEmailBytesMax = 254;

@@ -158,6 +158,7 @@ Plan standard_plan(std::string id, std::string name, std::uint64_t gigabytes, st
     plan.quota_bytes = gigabytes * kGigabyte;
     plan.price = {cents, "EUR"};
     plan.trial_days = trial_days;
+    plan.limits.bytes_per_second = kStandardBytesPerSecond;
     return plan;
 }
 

@@ -33,6 +33,8 @@ TEST(Plans, TheStandardSetIsValidAndGrows) {
         EXPECT_GT(plans.all()[i].quota_bytes, plans.all()[i - 1].quota_bytes);
         EXPECT_GT(plans.all()[i].price.cents, plans.all()[i - 1].price.cents);
     }
+    for (const Plan& plan : plans.all())
+        EXPECT_EQ(plan.limits.bytes_per_second, kStandardBytesPerSecond);
     EXPECT_EQ(plans.find("m")->name, "M");
     EXPECT_EQ(plans.find("M"), nullptr);
     EXPECT_EQ(plans.suggested().id, "s");

@@ -12,14 +12,19 @@ namespace json = codec::json;
 namespace {
 
 json::Object describe(const service::Overview& view) {
-    json::Object out{{"subscription", view.subscription.id.value},
-                     {"email", view.subscription.email},
-                     {"plan", view.subscription.plan},
-                     {"state", to_string(view.subscription.state)},
-                     {"stage", to_string(view.stage)},
-                     {"created", view.subscription.created},
-                     {"used_bytes", view.used_bytes},
-                     {"quota_bytes", view.plan.quota_bytes}};
+    json::Object out{
+        {"subscription", view.subscription.id.value},
+        {"email", view.subscription.email},
+        {"plan", view.subscription.plan},
+        {"state", to_string(view.subscription.state)},
+        {"stage", to_string(view.stage)},
+        {"created", view.subscription.created},
+        {"used_bytes", view.used_bytes},
+        {"quota_bytes", view.plan.quota_bytes},
+        {"limits", json::Object{{"connections", view.limits.connections},
+                                {"requests", view.limits.requests},
+                                {"bytes_per_second", view.limits.bytes_per_second},
+                                {"unfinished_uploads", view.limits.unfinished_uploads}}}};
     if (view.grid) out.emplace_back("transports", tenants::to_string(view.transports));
     if (!view.addresses) return out;
     // Whoever may open the control socket is the operator, who is shown what the customer is shown.

@@ -43,7 +43,7 @@ inline constexpr std::size_t kWriteTurnsMax = 64;
 // what it has under way is what the others wait for.
 inline constexpr Duration kCompanyTime = std::chrono::seconds(1);
 inline constexpr std::size_t kReadTurnsSharedMax = 4;
-inline constexpr std::size_t kWriteTurnsSharedMax = 16;
+inline constexpr std::size_t kWriteTurnsSharedMax = 8;
 // Of its rate, a grid may use so much before it waits.
 inline constexpr Duration kSpendAheadTime = std::chrono::seconds(1);
 // Grids whose rates are remembered before those that have spent nothing lately are looked for.

@@ -50,6 +50,13 @@ tenants::Policy policy_of(const billing::Plan& plan, State state, tenants::Trans
     return out;
 }
 
+billing::GridLimits limits_of(const tenants::Policy& policy) {
+    return {.connections = policy.connections_max,
+            .unfinished_uploads = policy.unfinished_uploads_max,
+            .requests = policy.requests_max,
+            .bytes_per_second = policy.bytes_per_s};
+}
+
 Result<tenants::Policy> policy_of_grid(sql::Reader& db, GridId grid) {
     const std::optional<tenants::Grid> record = TRY(tenants::load_grid(db, grid));
     if (!record)
@@ -152,8 +159,12 @@ rt::Task<Result<Overview>> Service::overview(const rt::Context& ctx, Subscriptio
             view.stage = stage_of(view.subscription, sign_up);
             view.declined = sign_up.declined != 0;
             view.grid = sign_up.grid;
-            if (view.grid) view.transports = TRY(policy_of_grid(db, *view.grid))
-            .announced;
+            view.limits = view.plan.limits;
+            if (view.grid) {
+                const tenants::Policy policy = TRY(policy_of_grid(db, *view.grid));
+                view.transports = policy.announced;
+                view.limits = limits_of(policy);
+            }
             view.times_paid = TRY(billing::count_booked(db, subscription));
             if (const auto job = TRY(find_job(db, JobKind::provision, subscription)))
                 view.delayed = job->attempts >= kAttemptsUntilDelayed;

@@ -109,6 +109,7 @@ struct Overview {
     bool delayed = false;                    // making or checking: it takes longer than it should
     std::optional<GridId> grid;              // once made
     tenants::Transports transports{};        // once made
+    billing::GridLimits limits;              // of the grid, or while there is none of the plan
     std::optional<UnixSeconds> ends;         // when the state ends by itself
     std::int64_t times_paid = 0;             // payments booked
     billing::Money due;                      // for the next payment
@@ -256,6 +257,7 @@ class Service {
 // neither decides.
 tenants::Policy policy_of(const billing::Plan& plan, billing::State state,
                           tenants::Transports transports);
+billing::GridLimits limits_of(const tenants::Policy& policy);
 
 // Of a grid that a subscription has.
 Result<tenants::Policy> policy_of_grid(sql::Reader& db, GridId grid);

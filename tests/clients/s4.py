@@ -104,8 +104,9 @@ class Server:
         """A subcommand beside this server; the words before --state may be two."""
         return run(*args, "--state", self.state, **kwargs)
 
-    def create_subscription(self, email):
-        made = json.loads(self.command("subscription", "create", "--email", email, "--json").stdout)
+    def create_subscription(self, email, plan=None):
+        of_plan = ("--plan", plan) if plan else ()
+        made = json.loads(self.command("subscription", "create", "--email", email, *of_plan, "--json").stdout)
         return Grid(made["introducer_furl"], made["storage_furl"], made["nurls"], made["page"], made["subscription"])
 
     def _endpoint(self, name):

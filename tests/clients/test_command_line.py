@@ -58,6 +58,7 @@ def test_list_and_show_tell_of_a_subscription(server):
     shown = server.command("subscription", "show", grid.subscription).stdout
     assert "listed@example.org" in shown
     assert "active" in shown
+    assert "64 connections, 64 requests at a time, 256 unfinished uploads, 50 MB a second" in shown
 
 
 def test_link_makes_a_new_page_and_ends_the_old_one(server):

@@ -24,6 +24,13 @@ bool is_programming_error(int code) {
     return primary == SQLITE_ERROR || primary == SQLITE_MISUSE || primary == SQLITE_RANGE;
 }
 
+sqlite3_file* main_file(sqlite3* handle) {
+    sqlite3_file* out = nullptr;
+    sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &out);
+    CHECK(out != nullptr && out->pMethods != nullptr, "an open database has its file");
+    return out;
+}
+
 }  // namespace
 
 Error sqlite_error(int extended_code, std::string message) {
@@ -100,6 +107,25 @@ Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings, R
 Connection::~Connection() {
     for (auto& [query, prepared] : statements_) sqlite3_finalize(prepared.statement);
     sqlite3_close_v2(handle_);
+}
+
+Result<std::uint64_t> Connection::file_bytes() {
+    sqlite3_int64 size = 0;
+    sqlite3_file* file = main_file(handle_);
+    const int code = file->pMethods->xFileSize(file, &size);
+    if (code != SQLITE_OK)
+        return fail(
+            sqlite_error(code, fmt::format("the database's size: {}", sqlite3_errstr(code))));
+    return static_cast<std::uint64_t>(size);
+}
+
+Result<void> Connection::read_file_at(std::uint64_t offset, MutByteView into) {
+    sqlite3_file* file = main_file(handle_);
+    const int code = file->pMethods->xRead(file, into.data(), static_cast<int>(into.size()),
+                                           static_cast<sqlite3_int64>(offset));
+    if (code != SQLITE_OK)
+        return fail(sqlite_error(code, fmt::format("read the database: {}", sqlite3_errstr(code))));
+    return ok();
 }
 
 bool Connection::in_transaction() const {

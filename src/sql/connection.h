@@ -55,6 +55,11 @@ class Connection {
     std::string_view last_query() const { return last_query_; }
     sqlite3* handle() const { return handle_; }
 
+    // The database file itself, as it lies there, without the write-ahead log. It is not to be
+    // opened beside SQLite: closing it would drop this process's locks on it.
+    Result<std::uint64_t> file_bytes();
+    Result<void> read_file_at(std::uint64_t offset, MutByteView into);
+
   private:
     struct Prepared {
         sqlite3_stmt* statement = nullptr;

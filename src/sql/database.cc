@@ -11,6 +11,7 @@
 #include "sql/files_vfs.h"
 #include "sql/migrate.h"
 #include "sql/readers.h"
+#include "sql/shipper.h"
 #include "sql/writer.h"
 
 namespace s4::sql {
@@ -53,6 +54,7 @@ Result<std::unique_ptr<Database>> Database::open(rt::Runtime& runtime, Options o
         settings.vfs_owner = vfs;
     }
     out->vfs_name_ = settings.vfs;
+    out->vfs_owner_ = settings.vfs_owner;
     auto connection = TRY(Connection::open(settings, Connection::Role::writer));
     TRY(migrate(*connection, migrations, runtime.reactor.unix_s(), chosen.path));
     auto checkpointer = std::make_shared<Checkpointer>(
@@ -90,6 +92,35 @@ rt::Task<Result<void>> Database::run_read(const rt::Context& ctx,
 Result<void> Database::run_write_blocking(
     std::move_only_function<Result<void>(Transaction&)> work) {
     return writer_->run_blocking(work);
+}
+
+rt::Task<Result<void>> Database::ship_log(const rt::Context& ctx, std::string directory,
+                                          rt::Pool& disk) {
+    CHECK(!shipper_, "a log is shipped to one directory");
+    auto source = CO_TRY(Connection::open(
+        {.path = options_.path, .vfs = vfs_name_, .vfs_owner = vfs_owner_, .skipped_statement = {}},
+        Connection::Role::reader));
+    shipper_ =
+        std::make_unique<LogShipper>(ctx, LogShipper::Parts{.runtime = runtime_,
+                                                            .disk = disk,
+                                                            .writer = writer_,
+                                                            .source = std::move(source),
+                                                            .database_path = options_.path,
+                                                            .directory = std::move(directory)});
+    auto started = co_await shipper_->start();
+    if (!started) shipper_.reset();
+    co_return started;
+}
+
+std::optional<ShipStatus> Database::ship_status() const {
+    if (!shipper_) return std::nullopt;
+    return shipper_->status();
+}
+
+rt::Task<void> Database::stop_shipping() {
+    if (!shipper_) co_return;
+    co_await shipper_->stop();
+    shipper_.reset();
 }
 
 rt::Task<Result<void>> Database::backup(const rt::Context& ctx, std::string path) {

@@ -30,6 +30,7 @@
 
 #include "base/result.h"
 #include "rt/context.h"
+#include "rt/pool.h"
 #include "rt/runtime.h"
 #include "rt/sync.h"
 #include "rt/task.h"
@@ -39,6 +40,7 @@
 
 namespace s4::sql {
 
+class LogShipper;
 class Readers;
 class Writer;
 
@@ -64,6 +66,14 @@ struct Options {
     PlantedBugs planted_bugs{};
 };
 
+// How far the shipped log is behind.
+struct ShipStatus {
+    std::string directory;
+    Duration lag{};       // the oldest commit that is not in it is at most so old
+    bool whole = false;   // false: there is no snapshot of this run yet, or the directory fails
+    std::string problem;  // empty: none
+};
+
 class Database {
   public:
     // Opens or makes the database and applies migrations. Blocks; called at start. Refuses with
@@ -87,6 +97,16 @@ class Database {
     // between which writes go on.
     rt::Task<Result<void>> backup(const rt::Context& ctx, std::string path);
 
+    // Keeps a copy in `directory`, at most a moment behind (docs/formats/shipped-log.md), from its
+    // first snapshot on, which is made beside. Whatever waits for that directory does so on `disk`,
+    // a pool for nothing else. Fails if the directory cannot be made or is in use; what fails later
+    // is an alarm and is tried again, and stops no write. Once, and then until stop_shipping(),
+    // which copies what is left and is called before destruction; without shipping it does nothing.
+    rt::Task<Result<void>> ship_log(const rt::Context& ctx, std::string directory, rt::Pool& disk);
+    rt::Task<void> stop_shipping();
+    // Nothing when no log is shipped.
+    std::optional<ShipStatus> ship_status() const;
+
     // The same closures on this thread, for start and for tools; no call may be under way.
     template <typename Work>
     std::invoke_result_t<Work&, Transaction&> write_blocking(Work work);
@@ -103,8 +123,10 @@ class Database {
     rt::Runtime& runtime_;
     Options options_;
     std::string vfs_name_;
+    std::shared_ptr<void> vfs_owner_;
     std::shared_ptr<Writer> writer_;
     std::unique_ptr<Readers> readers_;
+    std::unique_ptr<LogShipper> shipper_;
 };
 
 namespace detail {

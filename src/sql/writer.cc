@@ -81,6 +81,7 @@ void Writer::give_back(std::vector<Request*>& group, std::size_t from) {
 
 void Writer::run_group() {
     std::vector<Request*> group = take_group();
+    if (tap_) tap_();
     Result<void> outcome = decide(group);
     if (settings_.answer_before_commit && outcome) {
         answer(std::move(group));

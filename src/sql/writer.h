@@ -51,6 +51,9 @@ class Writer : public std::enable_shared_from_this<Writer> {
     // An answer of the disk after which nothing can be promised.
     void fatal(const Error& error);
     bool failed() const { return failed_; }
+    // Called on the writer's thread before each group, which may be the one that begins the
+    // write-ahead log anew. Set on that thread too.
+    void set_tap(std::function<void()> tap) { tap_ = std::move(tap); }
 
   private:
     void run_group();
@@ -68,6 +71,8 @@ class Writer : public std::enable_shared_from_this<Writer> {
     std::unique_ptr<Connection> connection_;
     std::shared_ptr<Checkpointer> checkpointer_;
     bool failed_ = false;  // the writer's thread only
+
+    std::function<void()> tap_;  // the writer's thread only
 
     std::mutex mutex_;
     std::vector<Request*> queue_;

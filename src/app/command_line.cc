@@ -40,7 +40,7 @@ struct Parser {
     SubscriptionCommand subscription;
     StorageCommand storage;
     BackupCommand backup_command;
-    std::string restore_directory;
+    RestoreCommand restore_command;
     CLI::App* serve = nullptr;
     CLI::App* backup = nullptr;
     CLI::App* restore = nullptr;
@@ -217,9 +217,17 @@ struct Parser {
         backup->add_flag("--without-key", backup_command.without_key,
                          "Leave master.key out; the backup is then useless without the copy that "
                          "you keep elsewhere");
-        restore = app.add_subcommand("restore", "Put a backup into an empty state directory");
+        restore = app.add_subcommand(
+            "restore",
+            "Put a backup, a shipped log or both into a state directory without a database");
         add_state(*restore);
-        restore->add_option("directory", restore_directory, "The backup's directory")->required();
+        restore->add_option("directory", restore_command.directory, "The backup's directory");
+        restore
+            ->add_option(
+                "--log", restore_command.log,
+                "The directory of a shipped log: the database comes from there; master.key "
+                "and blobs from the backup, or from where they are in the state directory")
+            ->type_name("PATH");
     }
 
     void add_state(CLI::App& sub) {
@@ -276,7 +284,13 @@ CommandLine result_of(Parser& parser) {
         out.command = parser.storage;
     }
     if (parser.backup->parsed()) out.command = parser.backup_command;
-    if (parser.restore->parsed()) out.command = RestoreCommand{parser.restore_directory};
+    if (parser.restore->parsed()) {
+        out.command = parser.restore_command;
+        if (parser.restore_command.directory.empty() && parser.restore_command.log.empty())
+            out.command = Answer{2,
+                                 "s4: restore takes the directory of a backup, --log with that "
+                                 "of a shipped log, or both\n"};
+    }
     return out;
 }
 

@@ -60,7 +60,8 @@ struct BackupCommand {
 
 // Into a state directory that no server uses.
 struct RestoreCommand {
-    std::string directory;
+    std::string directory;  // of a backup; empty: the shipped log alone
+    std::string log;        // of a shipped log; empty: the backup alone
 };
 
 // What the text alone answers: --help, --version, or a command line that does not parse.

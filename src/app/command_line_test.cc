@@ -71,6 +71,9 @@ TEST(CommandLine, SubscriptionVerbsCarryTheirArguments) {
     EXPECT_EQ(answer({"storage", "collect", "7"}).exit_code, 2);
     EXPECT_EQ(std::get<BackupCommand>(parse({"backup", "/b"}).command).directory, "/b");
     EXPECT_EQ(std::get<RestoreCommand>(parse({"restore", "/b"}).command).directory, "/b");
+    EXPECT_EQ(std::get<RestoreCommand>(parse({"restore", "--log", "/l"}).command).log, "/l");
+    EXPECT_EQ(answer({"restore"}).exit_code, 2);
+    EXPECT_EQ(answer({"restore", "--state", "/s"}).exit_code, 2);
 }
 
 TEST(CommandLine, StorageNodesComeAndGo) {

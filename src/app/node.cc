@@ -26,6 +26,7 @@
 #include "introducer/introducer.h"
 #include "introducer/records.h"
 #include "probe/grid_probe.h"
+#include "rt/asio/thread_pool.h"
 #include "rt/scope.h"
 #include "service/service.h"
 #include "service/storage_care.h"
@@ -84,6 +85,7 @@ struct Node::Ground {
     std::optional<tenants::Keyring> keyring;
     std::optional<billing::Plans> plans;
     std::optional<crypto::TlsIdentity> pages_identity;
+    std::optional<rt::asio::ThreadPool> shipping;  // waits for the directory of the shipped log
     std::unique_ptr<sql::Database> database;
     std::unique_ptr<blob::DirectoryStore> blobs;
 };
@@ -156,9 +158,14 @@ rt::Task<Result<void>> Node::run(std::function<void(const ReadyReport&)> ready) 
     backend_.on_terminate([&terminate] { terminate.set(); });
     CO_TRY(open_ground(ctx));
     CO_TRY(bind_ports());
-    CO_TRY(co_await open_stores(ctx));
-    CO_TRY(co_await open_doors(ctx));
-    CO_TRY(open_office(ctx));
+    CO_TRY(co_await ship_log(ctx));
+    Result<void> opened = co_await open_stores(ctx);
+    if (opened) opened = co_await open_doors(ctx);
+    if (opened) opened = open_office(ctx);
+    if (!opened) {
+        co_await ground_->database->stop_shipping();
+        co_return opened;
+    }
 
     rt::Scope serving(ctx);
     rt::Scope background(ctx);
@@ -186,6 +193,7 @@ rt::Task<Result<void>> Node::run(std::function<void(const ReadyReport&)> ready) 
     serving.cancel();
     co_await serving.join();
     co_await doors_->engine->close();
+    co_await ground_->database->stop_shipping();
     log::info("app", "stopped");
     co_return announced;
 }
@@ -330,6 +338,18 @@ Result<void> Node::open_office(const rt::Context&) {
                                                               doors_->introducer, *ground_->keyring,
                                                               doors_->announced);
     return ok();
+}
+
+// Before anything runs that would have to be taken down again.
+rt::Task<Result<void>> Node::ship_log(const rt::Context& ctx) {
+    if (!options_.ship_log) co_return ok();
+    ground_->shipping.emplace("s4-ship", 1);
+    auto started =
+        co_await ground_->database->ship_log(ctx, *options_.ship_log, *ground_->shipping);
+    if (!started)
+        co_return fail(
+            std::move(started).error().with(fmt::format("--ship-log {}", *options_.ship_log)));
+    co_return ok();
 }
 
 // Unfinished uploads get their time first, while the gate still serves; then each door lets what is

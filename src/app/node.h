@@ -50,6 +50,7 @@ class Node {
     rt::Task<Result<void>> open_stores(const rt::Context& ctx);
     rt::Task<Result<void>> open_doors(const rt::Context& ctx);
     Result<void> open_office(const rt::Context& ctx);
+    rt::Task<Result<void>> ship_log(const rt::Context& ctx);
     rt::Task<void> stop(const rt::Context& ctx);
     rt::Task<void> evict_idle(const rt::Context& ctx);
 

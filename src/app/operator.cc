@@ -1,7 +1,9 @@
 #include "app/operator.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 
@@ -123,15 +125,19 @@ std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).lexically_normal().string();
 }
 
-rt::Task<void> run_restore_task(rt::asio::Backend& backend, std::string from, std::string state,
-                                Result<control::CopyReport>& out) {
+std::string moment(std::int64_t unix_us) {
+    return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC",
+                       std::chrono::sys_seconds(std::chrono::seconds(unix_us / 1'000'000)));
+}
+
+rt::Task<void> run_restore_task(rt::asio::Backend& backend, control::RestoreOrder order,
+                                Result<control::RestoreReport>& out) {
     const rt::Context ctx;
     const auto progress = [](const control::CopyReport& report) {
         print_progress(fmt::format("{} blobs, {} copied ({})", report.blobs, report.copied,
                                    billing::format_bytes(report.copied_bytes)));
     };
-    out = co_await control::restore(ctx, backend.runtime(), std::move(from), std::move(state),
-                                    progress);
+    out = co_await control::restore(ctx, backend.runtime(), std::move(order), progress);
 }
 
 }  // namespace
@@ -170,12 +176,24 @@ int run_restore(const std::string& state, const RestoreCommand& command) {
     // Held while restoring, so that no server starts on half of it.
     const Result<StateDirectory> directory = StateDirectory::open(backend.runtime().files, state);
     if (!directory) return failed(directory.error());
-    Result<control::CopyReport> report = control::CopyReport{};
-    backend.run(run_restore_task(backend, command.directory, state, report));
+    Result<control::RestoreReport> report = control::RestoreReport{};
+    backend.run(run_restore_task(backend, {command.directory, command.log, state}, report));
     end_progress();
     if (!report) return failed(report.error());
-    fmt::print("Restored into {}: the database and {} blobs. Start it with: s4 serve --state {}\n",
-               state, report->blobs, state);
+    if (report->log)
+        fmt::print(
+            "Restored the database from {} as it was at {}: a snapshot and {} transactions after "
+            "it.\n",
+            command.log, moment(report->log->as_of_us), report->log->commits);
+    if (!command.directory.empty())
+        fmt::print("Restored {}{} blobs from {}.\n", report->log ? "" : "the database and ",
+                   report->copy.blobs, command.directory);
+    if (report->log)
+        fmt::print(
+            "What came after that moment is lost, but for large shares, which `s4 storage "
+            "rebuild-index --state {}` finds by their blobs.\n",
+            state);
+    fmt::print("Start it with: s4 serve --state {}\n", state);
     return 0;
 }
 

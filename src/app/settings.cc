@@ -7,6 +7,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <filesystem>
 
 namespace s4::app {
 namespace {
@@ -49,6 +50,9 @@ constexpr std::array kSettings{
     Setting{"scrub-mib-per-s", SettingKind::count, "8", "",
             "MiB a second that the scrub reads at most while it verifies every share once in 30 "
             "days; 0 turns it off."},
+    Setting{"ship-log", SettingKind::path, "", "",
+            "A directory, best on another disk, that gets a second copy of the database, at most "
+            "about a second behind; `s4 restore --log` takes it (docs/recovery.md)."},
     Setting{"threads", SettingKind::count, "4", "", "Threads for disk and database reads."},
 };
 
@@ -151,6 +155,26 @@ Result<void> check_gate(const ServeOptions& options) {
             fmt::format("clients cannot connect to {}; give --gate-public HOST:PORT with the name "
                         "or address that they can reach",
                         options.gate.host));
+    return ok();
+}
+
+// As the file system has it, with what links stand for.
+std::string resolved(const std::string& path) {
+    std::error_code error;
+    std::string out = std::filesystem::weakly_canonical(path, error).string();
+    while (out.size() > 1 && out.ends_with('/')) out.pop_back();
+    return error ? path : out;
+}
+
+Result<void> check_ship_log(const ServeOptions& options) {
+    if (!options.ship_log) return ok();
+    const std::string directory = resolved(*options.ship_log);
+    const std::string state = resolved(options.state);
+    if (directory == state || directory.starts_with(state + "/"))
+        return refuse(
+            fmt::format("ship-log: {} lies in the state directory and would be lost with it; give "
+                        "a directory elsewhere, best on another disk",
+                        *options.ship_log));
     return ok();
 }
 
@@ -257,6 +281,8 @@ Result<ServeOptions> make_serve_options(std::span<const SettingValues> layers) {
     out.threads = TRY(parse_count("threads", text("threads"), " from 1 to 64"));
     if (out.threads < 1 || out.threads > 64)
         return refuse("threads takes a whole number from 1 to 64");
+    out.ship_log = optional_text("ship-log");
+    TRY(check_ship_log(out));
     TRY(check_gate(out));
     TRY(check_web_exposure(out));
     TRY(check_web_public(out));

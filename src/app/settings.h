@@ -66,6 +66,7 @@ struct ServeOptions {
     Duration drain{};
     std::size_t threads = 0;
     std::uint64_t scrub_bytes_per_s = 0;
+    std::optional<std::string> ship_log;
 };
 
 // Merges `layers` (the first has the last word) over the defaults and checks them together.

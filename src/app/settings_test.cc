@@ -70,12 +70,21 @@ TEST(Settings, WhatDoesNotFitIsRefusedWithWhatWould) {
         {{{"drain", "-1"}}, "whole number of seconds"},
         {{{"threads", "0"}}, "from 1 to 64"},
         {{{"threads", "65"}}, "from 1 to 64"},
+        {{{"state", "/tmp/state"}, {"ship-log", "/tmp/state"}}, "best on another disk"},
+        {{{"state", "/tmp/state"}, {"ship-log", "/tmp/x/../state/log/"}}, "best on another disk"},
     };
     for (const Refused& refused : cases) {
         const auto made = options({refused.values});
         ASSERT_FALSE(made.has_value()) << refused.says;
         EXPECT_THAT(made.error().message(), HasSubstr(refused.says));
     }
+}
+
+TEST(Settings, TheShippedLogGoesBesideTheStateDirectory) {
+    const auto made = options({{{"state", "/tmp/state"}, {"ship-log", "/tmp/state-log"}}});
+    ASSERT_TRUE(made.has_value());
+    EXPECT_EQ(made->ship_log, "/tmp/state-log");
+    EXPECT_FALSE(options({})->ship_log.has_value());
 }
 
 TEST(Settings, TestPaymentsOffLoopbackMustBeMeant) {

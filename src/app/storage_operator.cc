@@ -60,6 +60,16 @@ void print_grid(const json::Value& grid) {
     fmt::print("  Advisories  {}\n", text_of(grid, "advisories"));
 }
 
+void print_shipped_log(const json::Value& log) {
+    if (log.is_null()) return;
+    const json::Value* whole = log.find("whole");
+    const json::Value* behind = log.find("behind_ms");
+    fmt::print("Shipped log   {}: {:.1f} s behind at most{}{}\n", text_of(log, "directory"),
+               behind == nullptr ? 0.0 : static_cast<double>(behind->as_int64().value_or(0)) / 1000,
+               whole != nullptr && whole->as_bool().value_or(false) ? "" : "; no snapshot yet",
+               log.find("problem") == nullptr ? "" : "; FAILS: " + text_of(log, "problem"));
+}
+
 // Names the command's grid in `request`, if it has one.
 Result<void> add_grid(json::Object& request, const StorageCommand& command) {
     if (!command.grid.empty())
@@ -102,6 +112,8 @@ int print_status(const std::string& state, const StorageCommand& command) {
         more = rest != nullptr && rest->as_bool().value_or(false) && next != nullptr;
         if (!more && !command.json && page->find("care") != nullptr)
             print_care(*page->find("care"));
+        if (!more && !command.json && page->find("shipped_log") != nullptr)
+            print_shipped_log(*page->find("shipped_log"));
         if (more) after = next->as_int64().value_or(after);
     }
     return command.json ? print_json(json::Value(std::move(all))) : 0;

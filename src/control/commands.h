@@ -28,7 +28,8 @@ class Commands {
   public:
     explicit Commands(CommandDependencies with)
         : with_(std::move(with)),
-          storage_(with_.backup.runtime.reactor, with_.service, with_.engine),
+          storage_(with_.backup.runtime.reactor, with_.service, with_.engine,
+                   with_.backup.database),
           tahoe_(with_.tahoe) {}
 
     using Tell = std::function<void(std::string_view progress)>;

@@ -125,6 +125,47 @@ class CollectorPause {
     storage::Engine& engine_;
 };
 
+Result<void> check_restore(rt::Files& files, const RestoreOrder& order) {
+    if (!order.backup.empty() && !files.info(order.backup + kDatabase))
+        return fail(ErrorKind::not_found, "restore.not_a_backup",
+                    fmt::format("{} holds no backup (no s4.sqlite); give the directory that `s4 "
+                                "backup` made",
+                                order.backup));
+    // A log without its database would be taken for that of the restored one.
+    for (const char* ending : {"", "-wal", "-shm", "-journal"}) {
+        if (!files.info(order.state + kDatabase + ending)) continue;
+        return fail(ErrorKind::conflict, "restore.state_in_use",
+                    fmt::format("{} holds a database already (s4.sqlite{}); restore into an empty "
+                                "directory, or put s4.sqlite, s4.sqlite-wal and s4.sqlite-shm "
+                                "aside first",
+                                order.state, ending));
+    }
+    const bool key_in_backup =
+        !order.backup.empty() && files.info(order.backup + kMasterKey).has_value();
+    if (!key_in_backup && !files.info(order.state + kMasterKey))
+        return fail(
+            ErrorKind::not_found, "restore.no_key",
+            fmt::format("{} has no master.key; put the one that you keep into {} first, "
+                        "for without it the keys in the database cannot be opened",
+                        order.backup.empty() ? "the shipped log" : "the backup", order.state));
+    return ok();
+}
+
+// All of a backup but its database.
+rt::Task<Result<CopyReport>> restore_files(const rt::Context& ctx, rt::Runtime& runtime,
+                                           const RestoreOrder& order, CopyProgress& progress) {
+    rt::Files& files = runtime.files;
+    const std::unique_ptr<blob::DirectoryStore> from =
+        CO_TRY(blob::DirectoryStore::open(runtime, {.path = order.backup, .planted_bugs = {}}));
+    const std::unique_ptr<blob::DirectoryStore> to =
+        CO_TRY(blob::DirectoryStore::open(runtime, {.path = order.state, .planted_bugs = {}}));
+    const CopyReport report = CO_TRY(co_await copy_blobs(ctx, *from, *to, progress));
+    for (const char* name : {kMasterKey, kPorts})
+        if (files.info(order.backup + name))
+            CO_TRY(copy_small_file(files, order.backup + name, order.state + name));
+    co_return report;
+}
+
 }  // namespace
 
 rt::Task<Result<CopyReport>> backup(const rt::Context& ctx, BackupSource source,
@@ -153,38 +194,25 @@ rt::Task<Result<CopyReport>> backup(const rt::Context& ctx, BackupSource source,
     co_return report;
 }
 
-rt::Task<Result<CopyReport>> restore(const rt::Context& ctx, rt::Runtime& runtime,
-                                     std::string directory, std::string state,
-                                     CopyProgress progress) {
+rt::Task<Result<RestoreReport>> restore(const rt::Context& ctx, rt::Runtime& runtime,
+                                        RestoreOrder order, CopyProgress progress) {
     rt::Files& files = runtime.files;
-    if (!files.info(directory + kDatabase))
-        co_return fail(
-            ErrorKind::not_found, "restore.not_a_backup",
-            fmt::format(
-                "{} holds no backup (no s4.sqlite); give the directory that `s4 backup` made",
-                directory));
-    if (files.info(state + kDatabase))
-        co_return fail(
-            ErrorKind::conflict, "restore.state_in_use",
-            fmt::format("{} holds a database already; restore into an empty directory", state));
-    const bool key_in_backup = files.info(directory + kMasterKey).has_value();
-    if (!key_in_backup && !files.info(state + kMasterKey))
-        co_return fail(
-            ErrorKind::not_found, "restore.no_key",
-            fmt::format("the backup has no master.key; put the one that you keep into {} first",
-                        state));
-    const std::unique_ptr<blob::DirectoryStore> from =
-        CO_TRY(blob::DirectoryStore::open(runtime, {.path = directory, .planted_bugs = {}}));
-    const std::unique_ptr<blob::DirectoryStore> to =
-        CO_TRY(blob::DirectoryStore::open(runtime, {.path = state, .planted_bugs = {}}));
-    CopyReport report = CO_TRY(co_await copy_blobs(ctx, *from, *to, progress));
-    if (key_in_backup) CO_TRY(copy_small_file(files, directory + kMasterKey, state + kMasterKey));
-    if (files.info(directory + kPorts))
-        CO_TRY(copy_small_file(files, directory + kPorts, state + kPorts));
-    const std::string database_from = directory + kDatabase;
-    const std::string database_to = state + kDatabase;
-    CO_TRY(co_await rt::run_on(runtime.pool, runtime.reactor,
-                               [&] { return copy_large_file(files, database_from, database_to); }));
+    CO_TRY(check_restore(files, order));
+    RestoreReport report;
+    if (!order.backup.empty())
+        report.copy = CO_TRY(co_await restore_files(ctx, runtime, order, progress));
+    // Last, so that what was interrupted is no state directory yet.
+    const std::string database_to = order.state + kDatabase;
+    if (order.log.empty()) {
+        const std::string database_from = order.backup + kDatabase;
+        CO_TRY(co_await rt::run_on(runtime.pool, runtime.reactor, [&] {
+            return copy_large_file(files, database_from, database_to);
+        }));
+    } else {
+        report.log = CO_TRY(co_await rt::run_on(runtime.pool, runtime.reactor, [&] {
+            return sql::restore_shipped_log(files, order.log, database_to);
+        }));
+    }
     co_return report;
 }
 

@@ -13,12 +13,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
 #include "blob/store.h"
 #include "rt/runtime.h"
 #include "sql/database.h"
+#include "sql/shipped_log.h"
 #include "storage/engine.h"
 
 namespace s4::control {
@@ -31,6 +33,19 @@ struct CopyReport {
 
 // Told now and then, for people.
 using CopyProgress = std::function<void(const CopyReport&)>;
+
+// What a restore made. A shipped log has no blobs of its own: the state directory has kept them, or
+// a backup is restored with it.
+struct RestoreReport {
+    CopyReport copy;
+    std::optional<sql::RestoredLog> log;  // the database comes from it
+};
+
+struct RestoreOrder {
+    std::string backup;  // empty: none
+    std::string log;     // empty: none; one of the two is given
+    std::string state;
+};
 
 struct BackupSource {
     rt::Runtime& runtime;
@@ -45,10 +60,10 @@ struct BackupSource {
 rt::Task<Result<CopyReport>> backup(const rt::Context& ctx, BackupSource source,
                                     std::string directory, bool with_key, CopyProgress progress);
 
-// Into `state`, which the caller has locked. Errors: restore.not_a_backup, restore.state_in_use (it
-// holds a database), restore.no_key, files.*, blob.*.
-rt::Task<Result<CopyReport>> restore(const rt::Context& ctx, rt::Runtime& runtime,
-                                     std::string directory, std::string state,
-                                     CopyProgress progress);
+// Into the order's `state`, which the caller has locked. Errors: restore.not_a_backup,
+// restore.state_in_use (it holds a database), restore.no_key, sql.no_generation, sql.log_damaged,
+// files.*, blob.*.
+rt::Task<Result<RestoreReport>> restore(const rt::Context& ctx, rt::Runtime& runtime,
+                                        RestoreOrder order, CopyProgress progress);
 
 }  // namespace s4::control

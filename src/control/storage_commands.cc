@@ -31,6 +31,17 @@ json::Array leases_of(const storage::GridFigures& figures) {
     return out;
 }
 
+json::Value describe_shipped_log(const sql::Database& database) {
+    const auto status = database.ship_status();
+    if (!status) return {};
+    json::Object out{
+        {"directory", status->directory},
+        {"behind_ms", std::chrono::duration_cast<std::chrono::milliseconds>(status->lag).count()},
+        {"whole", status->whole}};
+    if (!status->problem.empty()) out.emplace_back("problem", status->problem);
+    return out;
+}
+
 }  // namespace
 
 rt::Task<Result<json::Value>> StorageCommands::run(const rt::Context& ctx, const Request& request,
@@ -86,6 +97,7 @@ rt::Task<Result<json::Value>> StorageCommands::status_page(const rt::Context& ct
     co_return json::Value(json::Object{{"grids", std::move(grids)},
                                        {"after", after.value},
                                        {"more", more},
+                                       {"shipped_log", describe_shipped_log(database_)},
                                        {"care", CO_TRY(co_await describe_care(ctx, engine_))}});
 }
 

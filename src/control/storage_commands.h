@@ -12,14 +12,16 @@
 #include "rt/reactor.h"
 #include "rt/task.h"
 #include "service/service.h"
+#include "sql/database.h"
 #include "storage/engine.h"
 
 namespace s4::control {
 
 class StorageCommands {
   public:
-    StorageCommands(rt::Reactor& reactor, service::Service& service, storage::Engine& engine)
-        : reactor_(reactor), service_(service), engine_(engine) {}
+    StorageCommands(rt::Reactor& reactor, service::Service& service, storage::Engine& engine,
+                    const sql::Database& database)
+        : reactor_(reactor), service_(service), engine_(engine), database_(database) {}
 
     using Tell = std::function<void(std::string_view progress)>;
     rt::Task<Result<codec::json::Value>> run(const rt::Context& ctx, const Request& request,
@@ -45,6 +47,7 @@ class StorageCommands {
     rt::Reactor& reactor_;
     service::Service& service_;
     storage::Engine& engine_;
+    const sql::Database& database_;
 };
 
 }  // namespace s4::control

@@ -2,11 +2,14 @@
 
 import json
 import os
+import threading
+import time
 
 import pytest
 
 import gbs
 import s4
+import tahoe
 
 pytestmark = pytest.mark.s4_only
 
@@ -92,3 +95,74 @@ def test_a_database_of_yesterday_learns_of_todays_large_shares(fresh_server, tmp
         assert {blob.relative_to(again.state).parts[1] for blob in blobs(again.state)} == {"1", "2", "3"}, "no number twice"
     finally:
         again.close()
+
+
+WINDOW_S = 5  # docs/recovery.md says a second; a loaded machine gets some more
+
+
+def write_until_killed(mine, small, big, started):
+    """Small shares, and now and then a large one; notes what was acknowledged, and when."""
+    for number in range(100_000):
+        data = os.urandom(200_000 if number % 10 == 9 else 1000)
+        try:
+            si = store(mine, f"share {number}", data)
+        except Exception:  # whatever a killed server looks like
+            return
+        (big if len(data) > 32_768 else small).append((time.monotonic(), si, data))
+        started.set()
+
+
+def status_of_log(server):
+    [line] = [l for l in server.command("storage", "status").stdout.splitlines() if l.startswith("Shipped log")]
+    return line
+
+
+def test_a_lost_database_comes_back_from_its_shipped_log(fresh_server, tmp_path):
+    log = tmp_path / "log"
+    fresh_server.flags = ("--ship-log", log)
+    fresh_server.start()
+    grid = fresh_server.create_subscription("log@example.org")
+    mine = gbs.Gbs.of(grid.nurls[0])
+    small, big, started = [], [], threading.Event()
+    load = threading.Thread(target=write_until_killed, args=(mine, small, big, started))
+    load.start()
+    assert started.wait(30)
+    tahoe.wait_for("a snapshot", lambda: list(log.glob("generation-*[0-9a-f]/snapshot.seal")), 30)
+    time.sleep(WINDOW_S + 3)  # what is written from now on is not in the snapshot but in the log
+    assert "no snapshot" not in status_of_log(fresh_server) and "FAILS" not in status_of_log(fresh_server)
+    port = fresh_server.gate[1]
+    killed = time.monotonic()
+    fresh_server.kill()
+    load.join()
+
+    refused = s4.run("restore", "--log", log, "--state", fresh_server.state, check=False)
+    assert refused.returncode == 1 and "holds a database already" in refused.stderr
+    (fresh_server.state / "s4.sqlite").unlink()
+    refused = s4.run("restore", "--log", log, "--state", fresh_server.state, check=False)
+    assert refused.returncode == 1 and "s4.sqlite-wal" in refused.stderr
+    for name in ("s4.sqlite-wal", "s4.sqlite-shm"):
+        (fresh_server.state / name).unlink(missing_ok=True)
+    refused = s4.run("restore", "--log", log, "--state", tmp_path / "elsewhere", check=False)
+    assert refused.returncode == 1 and "master.key" in refused.stderr
+    out = s4.run("restore", "--log", log, "--state", fresh_server.state).stdout
+    assert "as it was at 20" in out and "transactions after it" in out
+    s4.run("storage", "rebuild-index", "--state", fresh_server.state, check=False)
+
+    again = s4.Server(fresh_server.state, "--ship-log", log, gate=f"127.0.0.1:{port}").start()
+    try:
+        shown = json.loads(again.command("subscription", "show", grid.subscription, "--json").stdout)
+        assert (shown["introducer_furl"], shown["storage_furl"]) == (grid.introducer_furl, grid.storage_furl)
+        kept = [entry for entry in small if entry[0] < killed - WINDOW_S]
+        assert len(kept) > 5 and len(big) > 0
+        for _, si, data in kept + big:
+            assert mine.read(si, 0).body == data
+    finally:
+        again.close()
+
+
+def test_a_shipped_log_that_cannot_be_is_told_at_start(fresh_server, tmp_path):
+    (tmp_path / "file").write_text("")
+    for place, says in ((fresh_server.state / "log", "lies in the state directory"), (tmp_path / "file", "--ship-log")):
+        done = s4.run("serve", "--state", fresh_server.state, "--gate", "127.0.0.1:0", "--web", "127.0.0.1:0",
+                      "--admin", "127.0.0.1:0", "--ship-log", place, check=False)
+        assert done.returncode == 1 and says in done.stderr

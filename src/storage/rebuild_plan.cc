@@ -20,7 +20,12 @@ bool took_place(const FoundShares& found, const IndexRows& known, const CommitEn
     if (entry.blobs == 0 || known_version(known, entry.share) >= entry.version) return true;
     const FoundVersions* versions = versions_of(found, entry.share);
     if (!versions) return false;
-    if (versions->upper_bound(entry.version) != versions->end()) return true;
+    // The next version says what it was made from. Was that older than this entry, then the entry
+    // was not there when it was made, and never came.
+    if (const auto next = versions->upper_bound(entry.version); next != versions->end()) {
+        const std::uint64_t base = next->second.front().base_version;
+        return base == 0 || base >= entry.version;
+    }
     const auto own = versions->find(entry.version);
     return own != versions->end() && own->second.size() == entry.blobs;
 }

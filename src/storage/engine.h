@@ -138,6 +138,14 @@ struct EngineOptions {
     std::size_t survey_step_rows = kSurveyStepRows;
     // What the scrub reads at most; 0: no scrub.
     std::uint64_t scrub_bytes_per_s = 0;
+
+    // Bugs that the simulator must be able to find; never set by the program.
+    struct PlantedBugs {
+        bool base_not_written = false;   // blobs do not say what their version was made from
+        bool second_pass_blind = false;  // what was marked goes, whatever happened to it since
+        bool clock_trusted = false;      // a clock that jumped counts as right
+    };
+    PlantedBugs planted_bugs{};
 };
 
 class Engine {

@@ -287,6 +287,7 @@ rt::Task<Result<void>> SlotPlan::put_one(const rt::Context& ctx, const SharePlan
     header.made_us = core_.now_us();
     const bool was_large = plan.old && plan.old->row.place == Place::extents;
     header.base_version = was_large ? plan.old->row.version : 0;
+    if (core_.options.planted_bugs.base_not_written) header.base_version = 0;
     header.blobs_in_version = static_cast<std::uint32_t>(plan.regions.size());
     header.record_bytes = static_cast<std::uint32_t>(record_.size());
     header.sealed_enabler = (slot_ ? *slot_ : call_.enabler).enabler_sealed;

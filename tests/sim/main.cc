@@ -15,6 +15,9 @@ namespace {
 
 constexpr Plant kFoundBySql[] = {Plant::synchronous_off, Plant::answer_before_commit};
 constexpr Plant kFoundByStorage[] = {Plant::missing_blob_sync, Plant::lease_not_stored};
+constexpr Plant kFoundByRebuild[] = {Plant::base_not_written};
+constexpr Plant kFoundByCollection[] = {Plant::second_pass_blind, Plant::clock_trusted,
+                                        Plant::freed_not_recorded};
 constexpr Plant kFoundByMemory[] = {Plant::unbounded_calls};
 constexpr Plant kFoundByService[] = {Plant::job_not_stored};
 
@@ -23,6 +26,10 @@ constexpr Scenario kScenarios[] = {
      kFoundBySql},
     {"storage", "the storage engine: uploads, slots, leases, quota, full and failing disks", 80,
      play_storage, kFoundByStorage},
+    {"rebuild", "the index of large shares, made anew from the blobs alone", 200, play_rebuild,
+     kFoundByRebuild},
+    {"collection", "leases, expiry and freeing: passes a day apart, clocks that jump", 200,
+     play_collection, kFoundByCollection},
     {"gbs", "the storage protocol over HTTPS: clients, network, gate and engine", 40, play_gbs, {}},
     {"foolscap",
      "the storage protocol over Foolscap, and HTTPS on the same shares",

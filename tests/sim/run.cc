@@ -14,7 +14,9 @@ using rt::sim::Profile;
 
 constexpr std::array kPlants = {Plant::synchronous_off,      Plant::missing_blob_sync,
                                 Plant::answer_before_commit, Plant::lease_not_stored,
-                                Plant::job_not_stored,       Plant::unbounded_calls};
+                                Plant::job_not_stored,       Plant::unbounded_calls,
+                                Plant::base_not_written,     Plant::second_pass_blind,
+                                Plant::clock_trusted,        Plant::freed_not_recorded};
 // A task that does not end by then hangs.
 constexpr Duration kEndTimeMax = 30min;
 
@@ -49,6 +51,14 @@ std::string_view name_of(Plant plant) {
             return "job_not_stored";
         case Plant::unbounded_calls:
             return "unbounded_calls";
+        case Plant::base_not_written:
+            return "base_not_written";
+        case Plant::second_pass_blind:
+            return "second_pass_blind";
+        case Plant::clock_trusted:
+            return "clock_trusted";
+        case Plant::freed_not_recorded:
+            return "freed_not_recorded";
     }
     return "unknown";
 }
@@ -69,6 +79,7 @@ namespace {
 std::string_view skipped_by(Plant plant) {
     if (plant == Plant::lease_not_stored) return "storage.insert_lease";
     if (plant == Plant::job_not_stored) return "service.queue_job";
+    if (plant == Plant::freed_not_recorded) return "storage.add_freed";
     return "";
 }
 

@@ -23,6 +23,10 @@ enum class Plant : std::uint8_t {
     lease_not_stored,      // an acknowledged lease is not written
     job_not_stored,        // what should go on after a payment is not written
     unbounded_calls,       // a connection may hold calls of any size and number
+    base_not_written,      // blobs do not say what their version was made from
+    second_pass_blind,     // what was marked goes, whatever happened to it since
+    clock_trusted,         // a clock that jumped counts as right
+    freed_not_recorded,    // what was freed is not in the record
 };
 
 std::string_view name_of(Plant plant);
@@ -83,5 +87,7 @@ void play_foolscap(Run& run);
 void play_introducer(Run& run);
 void play_memory(Run& run);
 void play_service(Run& run);
+void play_rebuild(Run& run);
+void play_collection(Run& run);
 
 }  // namespace s4::simulation

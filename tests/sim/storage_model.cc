@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "crypto/hash.h"
+
 namespace s4::simulation {
 namespace {
 
@@ -20,6 +24,16 @@ std::string shown(const Slot& slot) {
 
 }  // namespace
 
+Print print_of(ByteView content) {
+    return {content.size(), crypto::blake2b_256(content)};
+}
+
+SlotPrint print_of(const Slot& slot) {
+    SlotPrint out;
+    for (const auto& [number, content] : slot) out[number] = print_of(content);
+    return out;
+}
+
 // The same index in every grid, so that a leak between grids would be seen.
 storage::StorageIndex IndexName::index() const {
     storage::StorageIndex out;
@@ -30,6 +44,19 @@ storage::StorageIndex IndexName::index() const {
 
 std::string IndexName::text() const {
     return fmt::format("grid {} index {}", grid.value, number);
+}
+
+void IndexModel::took_place(std::size_t at) {
+    const SlotAttempt done = std::move(attempts[at]);
+    attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(at));
+    for (SlotAttempt& other : attempts)
+        for (const auto& [share, print] : done.changes) {
+            if (!other.changes.contains(share)) continue;
+            const auto before = slot.known.find(share);
+            other.overtaken.push_back({share,
+                                       before == slot.known.end() ? 0 : before->second.size(),
+                                       print ? print->size : 0});
+        }
 }
 
 void StorageModel::compare(const IndexName& name, const Observed& seen, When when) {
@@ -50,8 +77,29 @@ void StorageModel::compare(const IndexName& name, const Observed& seen, When whe
         run_.violated(model.slot.known.size() == seen.slot.size() ? 2 : 1,
                       fmt::format("{}: slot holds{}, acknowledged is{}", name.text(),
                                   shown(seen.slot), shown(model.slot.known)));
-    if (when == When::restarted) model.slot.settle(seen.slot);
+    if (when == When::restarted) {
+        const SlotPrint now = print_of(seen.slot);
+        for (std::size_t i = model.attempts.size(); i-- > 0;) {
+            if (model.attempts[i].failed || model.attempts[i].after != now) continue;
+            model.took_place(i);
+            break;
+        }
+        for (SlotAttempt& attempt : model.attempts) attempt.failed = true;
+        model.slot.settle(seen.slot);
+    }
     compare_leases(name, seen, when);
+}
+
+void StorageModel::adopt(const IndexName& name, const Observed& seen) {
+    IndexModel& model = indexes_[name];
+    for (auto& [number, share] : model.immutable) share.settle({});
+    for (const auto& [number, content] : seen.immutable) model.immutable[number].settle(content);
+    model.slot.settle(seen.slot);
+    // A removed blob may come back with the next power loss: attempts are not forgotten.
+    for (SlotAttempt& attempt : model.attempts) attempt.failed = true;
+    model.leases.clear();
+    for (const auto& [number, hashes] : seen.leases)
+        model.leases[number] = {.acknowledged = hashes, .unanswered = {}};
 }
 
 void StorageModel::compare_leases(const IndexName& name, const Observed& seen, When when) {

@@ -48,11 +48,43 @@ struct Leases {
     std::set<LeaseHash> unanswered;
 };
 
+// A share's content where only its identity matters.
+struct Print {
+    std::uint64_t size = 0;
+    std::array<std::uint8_t, 32> hash{};
+    friend auto operator<=>(const Print&, const Print&) = default;
+};
+Print print_of(ByteView content);
+using SlotPrint = std::map<ShareNumber, Print>;
+SlotPrint print_of(const Slot& slot);
+
+// A change of a slot that got no answer (yet).
+struct SlotAttempt {
+    SlotPrint after;                                      // the slot, had it taken place
+    std::map<ShareNumber, std::optional<Print>> changes;  // nothing: deleted
+    // What changes that took place did to shares of it meanwhile; 0 bytes: no share.
+    struct Overtaken {
+        ShareNumber share = 0;
+        std::uint64_t bytes_before = 0;
+        std::uint64_t bytes_after = 0;
+    };
+    std::vector<Overtaken> overtaken;
+    bool failed = false;  // a restart showed that it did not take place
+};
+
 // One storage index of one grid, used for immutable shares or as a slot, by one actor at a time.
 struct IndexModel {
     std::map<ShareNumber, Uncertain<Share>> immutable;
     Uncertain<Slot> slot;
     std::map<ShareNumber, Leases> leases;
+
+    // What blobs may still tell of a slot: of calls without an answer, and every content that a
+    // share of it was ever to have.
+    std::vector<SlotAttempt> attempts;
+    std::map<ShareNumber, std::set<Print>> ever;
+
+    // Of what is known now, attempts[`at`] made what will be known next.
+    void took_place(std::size_t at);
 };
 
 struct IndexName {
@@ -81,6 +113,8 @@ class StorageModel {
     // Reports what the model does not allow. After a restart, what was seen is what is known.
     enum class When : std::uint8_t { running, restarted };
     void compare(const IndexName& name, const Observed& seen, When when);
+    // What was seen is what is known from now on.
+    void adopt(const IndexName& name, const Observed& seen);
 
   private:
     void compare_leases(const IndexName& name, const Observed& seen, When when);

@@ -30,8 +30,8 @@ Task<Result<ByteBuffer>> read_whole(storage::ShareReader& reader, rt::Context ct
     co_return out;
 }
 
-void check_usage(Node& node, GridId grid, const storage::Usage& usage,
-                 const storage::Usage& recounted, std::uint64_t bytes, std::uint64_t shares) {
+void compare_usage(Node& node, GridId grid, const storage::Usage& usage,
+                   const storage::Usage& recounted, std::uint64_t bytes, std::uint64_t shares) {
     Run& run = node.story.run;
     if (usage.data_bytes != bytes || usage.shares != shares)
         run.violated(4, fmt::format("grid {} counts {} bytes in {} shares, but has {} in {}",
@@ -148,9 +148,19 @@ void change_unanswered(IndexModel& model, const Change& change, const LeaseHash&
         leases.acknowledged.clear();
     }
     model.slot.unanswered.push_back(change.after);
+    SlotAttempt attempt;
+    attempt.after = print_of(change.after);
+    for (const auto& [share, print] : attempt.after) model.ever[share].insert(print);
+    for (const ShareNumber share : change.mentioned) {
+        const auto print = attempt.after.find(share);
+        attempt.changes[share] =
+            print == attempt.after.end() ? std::nullopt : std::optional(print->second);
+    }
+    model.attempts.push_back(std::move(attempt));
 }
 
 void change_acknowledged(IndexModel& model, const Change& change, const LeaseHash& lease) {
+    model.took_place(model.attempts.size() - 1);
     model.slot.settle(change.after);
     std::erase_if(model.leases,
                   [&](const auto& entry) { return !change.after.contains(entry.first); });
@@ -164,12 +174,13 @@ void change_acknowledged(IndexModel& model, const Change& change, const LeaseHas
 }
 
 std::unique_ptr<sql::Database> open_database(Run& run, Process& process, bool faults,
-                                             std::span<const sql::Migration> migrations) {
+                                             std::span<const sql::Migration> migrations,
+                                             const std::string& path) {
     rt::Files& files = process.runtime().files;
     auto made = files.make_directories("state");
     if (made) made = files.sync_directory(".");
-    auto database = sql::Database::open(process.runtime(),
-                                        run.database_options(process, "state/db"), migrations);
+    auto database =
+        sql::Database::open(process.runtime(), run.database_options(process, path), migrations);
     if (made && database) return std::move(*database);
     if (process.alive() && !faults)
         run.violated(10, "the database does not open: " + database.error().to_string());
@@ -240,10 +251,15 @@ Task<void> check_grid(Node& node, GridId grid, StorageModel::When when) {
             }
         }
     }
+    co_await check_usage(node, grid, bytes, shares);
+}
+
+Task<void> check_usage(Node& node, GridId grid, std::uint64_t bytes, std::uint64_t shares) {
+    const rt::Context ctx = node.process.context();
     const auto usage = co_await node.engine.usage(ctx, grid);
     const auto recounted = co_await node.engine.recount(ctx, grid);
     if (node.gone()) co_return;
-    if (usage && recounted) check_usage(node, grid, *usage, *recounted, bytes, shares);
+    if (usage && recounted) compare_usage(node, grid, *usage, *recounted, bytes, shares);
 }
 
 Task<void> check_all(Node& node, StorageModel::When when) {

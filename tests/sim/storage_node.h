@@ -83,10 +83,13 @@ void add_test(Change& change, const Slot& before, bool wrong);
 void change_unanswered(IndexModel& model, const Change& change, const LeaseHash& lease);
 void change_acknowledged(IndexModel& model, const Change& change, const LeaseHash& lease);
 
+inline constexpr const char* kDatabasePath = "state/db";
+
 // Opens the database with these tables; nothing if it does not, which without faults is a
 // violation.
 std::unique_ptr<sql::Database> open_database(Run& run, rt::sim::Process& process, bool faults,
-                                             std::span<const sql::Migration> migrations);
+                                             std::span<const sql::Migration> migrations,
+                                             const std::string& path = kDatabasePath);
 std::unique_ptr<blob::Store> open_store(Run& run, rt::sim::Process& process, bool faults);
 
 rt::Task<Result<Slot>> read_all(Node& node, const IndexName& name, storage::ShareKind kind,
@@ -94,6 +97,8 @@ rt::Task<Result<Slot>> read_all(Node& node, const IndexName& name, storage::Shar
 rt::Task<Result<Observed>> observe(Node& node, const IndexName& name, rt::Context ctx);
 // Everything the engine holds against everything the model allows, usage too. Nothing is under way.
 rt::Task<void> check_grid(Node& node, GridId grid, StorageModel::When when);
+// That the grid counts these bytes in so many shares, and reserves none.
+rt::Task<void> check_usage(Node& node, GridId grid, std::uint64_t bytes, std::uint64_t shares);
 rt::Task<void> check_all(Node& node, StorageModel::When when);
 
 }  // namespace s4::simulation

@@ -163,7 +163,7 @@ rt::Task<Result<void>> Node::run(std::function<void(const ReadyReport&)> ready) 
     if (opened) opened = co_await open_doors(ctx);
     if (opened) opened = open_office(ctx);
     if (!opened) {
-        co_await ground_->database->stop_shipping();
+        co_await close_stores();
         co_return opened;
     }
 
@@ -192,10 +192,15 @@ rt::Task<Result<void>> Node::run(std::function<void(const ReadyReport&)> ready) 
     co_await background.join();
     serving.cancel();
     co_await serving.join();
-    co_await doors_->engine->close();
-    co_await ground_->database->stop_shipping();
+    co_await close_stores();
     log::info("app", "stopped");
     co_return announced;
+}
+
+// What works by itself as soon as it is open.
+rt::Task<void> Node::close_stores() {
+    if (doors_ && doors_->engine) co_await doors_->engine->close();
+    co_await ground_->database->stop_shipping();
 }
 
 Result<void> Node::open_ground(const rt::Context&) {

@@ -48,6 +48,7 @@ class Node {
     Result<void> bind_ports();
     rt::Task<Result<void>> pass_over_lost_grids(const rt::Context& ctx);
     rt::Task<Result<void>> open_stores(const rt::Context& ctx);
+    rt::Task<void> close_stores();
     rt::Task<Result<void>> open_doors(const rt::Context& ctx);
     Result<void> open_office(const rt::Context& ctx);
     rt::Task<Result<void>> ship_log(const rt::Context& ctx);

@@ -154,6 +154,14 @@ def test_an_older_program_refuses_a_newer_database(fresh_server):
     assert "newer" in refusal(serve(fresh_server.state))
 
 
+def test_the_master_key_of_another_state_is_refused(server, fresh_server):
+    fresh_server.start()
+    fresh_server.stop()
+    (fresh_server.state / "master.key").write_bytes((server.state / "master.key").read_bytes())
+    said = serve(fresh_server.state)
+    assert "master" in refusal(said) and "CHECK" not in said.stderr
+
+
 def test_what_holds_keys_is_the_operators_alone(server):
     assert stat.S_IMODE(os.stat(server.state / "control.sock").st_mode) == 0o600
     assert stat.S_IMODE(os.stat(server.state / "master.key").st_mode) & 0o077 == 0

@@ -123,6 +123,40 @@ TEST_F(AnnouncerTest, who_is_subscribed_hears_of_it) {
     EXPECT_TRUE(listener.told[1].contains("new.example"));
 }
 
+// Chooses for the customer while the grid is being announced.
+class Chooser final : public introducer::Subscriber {
+  public:
+    Chooser(sql::Database& database, GridId grid) : database_(database), grid_(grid) {}
+    void announce(const introducer::BatchPtr& batch) override {
+        for (const auto& item : batch->items())
+            if (item->message.contains("new.example")) choose();
+    }
+
+  private:
+    void choose() {
+        const auto done = database_.write_blocking([&](sql::Transaction& tx) {
+            return tenants::update_policy(tx, grid_,
+                                          {.announced = tenants::Transports::foolscap_only});
+        });
+        EXPECT_TRUE(done.has_value());
+    }
+
+    sql::Database& database_;
+    GridId grid_;
+};
+
+TEST_F(AnnouncerTest, transports_that_are_chosen_meanwhile_are_announced) {
+    const GridId a = make_grid();
+    settle(gate_at("old.example"));
+    ASSERT_TRUE(announced(a)->message.contains("NURLs"));
+    Chooser chooser(world_.database(), a);
+    const auto subscription =
+        world_.run(introducer_->subscribe(world_.ctx(), a, {}, "storage", chooser)).value();
+    EXPECT_EQ(settle(gate_at("new.example")), 2);
+    EXPECT_TRUE(is_at(a, "new.example"));
+    EXPECT_FALSE(announced(a)->message.contains("NURLs"));
+}
+
 TEST_F(AnnouncerTest, a_killed_round_goes_on_where_it_was) {
     std::vector<GridId> grids;
     for (std::size_t i = 0; i < 2 * kAnnouncePageGrids; ++i) grids.push_back(make_grid());

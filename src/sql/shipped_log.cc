@@ -80,6 +80,7 @@ Result<void> apply_record(rt::File& database, const LogRecord& record) {
         const std::uint64_t page = *in.u32();
         const ByteView bytes = *in.take(record.page_bytes);
         if (page == 0) return damaged("a record", "names page 0");
+        if (page > record.database_pages) continue;  // a later commit of the record cut it off
         TRY(database.write_at((page - 1) * record.page_bytes, bytes));
     }
     return database.truncate(std::uint64_t{record.database_pages} * record.page_bytes);

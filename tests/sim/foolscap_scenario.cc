@@ -280,11 +280,7 @@ Task<void> add_lease(Session& session, IndexName name) {
                                  bytes_of(lease.secrets.cancel)};
     if (!co_await call(session, "add_lease", std::move(arguments), "allmydata.interfaces.NoSpace"))
         co_return;
-    for (auto& [number, share] : model.immutable)
-        if (share.known) model.leases[number].acknowledged.insert(lease.hash);
-    if (model.slot.unanswered.empty())
-        for (const auto& [number, content] : model.slot.known)
-            model.leases[number].acknowledged.insert(lease.hash);
+    lease_acknowledged(model, lease.hash);
     session.run().acknowledged();
 }
 

@@ -166,11 +166,7 @@ Task<void> add_lease(Clients& clients, const gbs::Client& client, const IndexNam
     const auto answer =
         co_await send(clients, client.add_lease(name.index().bytes, wire_form(lease)));
     if (!answer || !gbs::read_lease(answer->head, answer->body)) co_return;
-    for (auto& [number, share] : model.immutable)
-        if (share.known) model.leases[number].acknowledged.insert(lease.hash);
-    if (model.slot.unanswered.empty())
-        for (const auto& [number, content] : model.slot.known)
-            model.leases[number].acknowledged.insert(lease.hash);
+    lease_acknowledged(model, lease.hash);
     clients.run().acknowledged();
 }
 

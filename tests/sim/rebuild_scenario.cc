@@ -136,31 +136,17 @@ Task<void> check_leases(Node& node, const IndexName& name, ShareNumber number) {
 }
 
 Task<void> compare_grid(Node& node, GridId grid, bool adopt) {
-    const rt::Context ctx = node.process.context();
-    std::uint64_t bytes = 0;
-    std::uint64_t shares = 0;
-    for (std::uint64_t number = 0; number < kActors * kIndexesEach; ++number) {
-        const IndexName name{grid, number};
-        const auto seen = co_await observe(node, name, ctx);
-        if (node.gone()) co_return;
-        if (!seen) {
-            node.story.run.violated(3, fmt::format("{}, made from the blobs, cannot be read: {}",
-                                                   name.text(), seen.error().to_string()));
-            co_return;
-        }
-        compare_immutable(node, name, *seen);
-        compare_slot(node, name, *seen);
-        for (const Slot* all : {&seen->immutable, &seen->slot}) {
-            for (const auto& [share, content] : *all) {
-                bytes += content.size();
-                ++shares;
-                co_await check_leases(node, name, share);
-            }
-        }
-        if (node.gone()) co_return;
-        if (adopt) node.story.model.adopt(name, *seen);
+    const auto contents = co_await observe_grid(node, grid, 3);
+    if (!contents) co_return;
+    for (const auto& [name, seen] : contents->indexes) {
+        compare_immutable(node, name, seen);
+        compare_slot(node, name, seen);
     }
-    co_await check_usage(node, grid, bytes, shares);
+    for (const auto& [name, share] : contents->shares()) co_await check_leases(node, name, share);
+    if (node.gone()) co_return;
+    if (adopt)
+        for (const auto& [name, seen] : contents->indexes) node.story.model.adopt(name, seen);
+    co_await check_usage(node, grid, contents->bytes(), contents->shares().size());
 }
 
 struct Attempt {

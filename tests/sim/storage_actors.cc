@@ -176,12 +176,7 @@ Task<void> add_lease(Node& node, const IndexName& name, rt::Context ctx) {
         if (!count.error().is("storage.too_many_leases")) judge(node, "a lease", count.error());
         co_return;
     }
-    for (auto& [number, share] : model.immutable)
-        if (share.known) model.leases[number].acknowledged.insert(lease.hash);
-    // A slot after an unanswered call is not known well enough.
-    if (model.slot.unanswered.empty())
-        for (const auto& [number, content] : model.slot.known)
-            model.leases[number].acknowledged.insert(lease.hash);
+    lease_acknowledged(model, lease.hash);
     node.story.run.acknowledged();
 }
 

@@ -103,6 +103,15 @@ void lease_unanswered(IndexModel& model, const LeaseHash& hash) {
         for (const auto& [number, content] : slot) model.leases[number].unanswered.insert(hash);
 }
 
+void lease_acknowledged(IndexModel& model, const LeaseHash& hash) {
+    for (auto& [number, share] : model.immutable)
+        if (share.known) model.leases[number].acknowledged.insert(hash);
+    // A slot after an unanswered call is not known well enough.
+    if (!model.slot.unanswered.empty()) return;
+    for (const auto& [number, content] : model.slot.known)
+        model.leases[number].acknowledged.insert(hash);
+}
+
 ByteBuffer content_of(const StorageStory& story, const IndexName& name, ShareNumber share) {
     Dice dice(story.run.world().seed(), name.text() + std::to_string(share));
     const std::uint64_t kind = dice.below(10);
@@ -226,32 +235,51 @@ Task<Result<Observed>> observe(Node& node, const IndexName& name, rt::Context ct
     co_return out;
 }
 
-Task<void> check_grid(Node& node, GridId grid, StorageModel::When when) {
+Task<std::optional<Contents>> observe_grid(Node& node, GridId grid, int invariant) {
     const rt::Context ctx = node.process.context();
-    std::uint64_t bytes = 0;
-    std::uint64_t shares = 0;
+    Contents out;
     for (std::uint64_t number = 0; number < kActors * kIndexesEach; ++number) {
         const IndexName name{grid, number};
-        const auto seen = co_await observe(node, name, ctx);
-        if (node.gone()) co_return;
+        auto seen = co_await observe(node, name, ctx);
+        if (node.gone()) co_return std::nullopt;
         if (!seen) {
-            node.story.run.violated(
-                10, fmt::format("{} cannot be read: {}", name.text(), seen.error().to_string()));
-            co_return;
+            node.story.run.violated(invariant, fmt::format("{} cannot be read: {}", name.text(),
+                                                           seen.error().to_string()));
+            co_return std::nullopt;
         }
-        node.story.model.compare(name, *seen, when);
-        for (const Slot* all : {&seen->immutable, &seen->slot}) {
-            for (const auto& [share, content] : *all) {
-                bytes += content.size();
-                ++shares;
-                const auto sound = co_await node.engine.verify(ctx, grid, name.index(), share);
-                if (!sound && !node.gone())
-                    node.story.run.violated(3, fmt::format("{} share {}: {}", name.text(), share,
-                                                           sound.error().to_string()));
-            }
-        }
+        out.indexes.emplace_back(name, std::move(*seen));
     }
-    co_await check_usage(node, grid, bytes, shares);
+    co_return out;
+}
+
+std::vector<std::pair<IndexName, ShareNumber>> Contents::shares() const {
+    std::vector<std::pair<IndexName, ShareNumber>> out;
+    for (const auto& [name, seen] : indexes)
+        for (const Slot* all : {&seen.immutable, &seen.slot})
+            for (const auto& [share, content] : *all) out.emplace_back(name, share);
+    return out;
+}
+
+std::uint64_t Contents::bytes() const {
+    std::uint64_t out = 0;
+    for (const auto& [name, seen] : indexes)
+        for (const Slot* all : {&seen.immutable, &seen.slot})
+            for (const auto& [share, content] : *all) out += content.size();
+    return out;
+}
+
+Task<void> check_grid(Node& node, GridId grid, StorageModel::When when) {
+    const rt::Context ctx = node.process.context();
+    const auto contents = co_await observe_grid(node, grid, 10);
+    if (!contents) co_return;
+    for (const auto& [name, seen] : contents->indexes) node.story.model.compare(name, seen, when);
+    for (const auto& [name, share] : contents->shares()) {
+        const auto sound = co_await node.engine.verify(ctx, grid, name.index(), share);
+        if (!sound && !node.gone())
+            node.story.run.violated(
+                3, fmt::format("{} share {}: {}", name.text(), share, sound.error().to_string()));
+    }
+    co_await check_usage(node, grid, contents->bytes(), contents->shares().size());
 }
 
 Task<void> check_usage(Node& node, GridId grid, std::uint64_t bytes, std::uint64_t shares) {

@@ -65,6 +65,8 @@ MadeLease lease_of(std::uint64_t number);
 inline constexpr std::uint64_t kUploadLeases = 900'000;
 // A lease under way may come to be on every share of the index.
 void lease_unanswered(IndexModel& model, const LeaseHash& hash);
+// It was made, on every share that is known for sure.
+void lease_acknowledged(IndexModel& model, const LeaseHash& hash);
 
 // An immutable share's bytes follow from its name, as a real one's follow from the file.
 ByteBuffer content_of(const StorageStory& story, const IndexName& name, ShareNumber share);
@@ -95,6 +97,15 @@ std::unique_ptr<blob::Store> open_store(Run& run, rt::sim::Process& process, boo
 rt::Task<Result<Slot>> read_all(Node& node, const IndexName& name, storage::ShareKind kind,
                                 rt::Context ctx);
 rt::Task<Result<Observed>> observe(Node& node, const IndexName& name, rt::Context ctx);
+// A whole grid, as the engine holds it.
+struct Contents {
+    std::vector<std::pair<IndexName, Observed>> indexes;
+
+    std::vector<std::pair<IndexName, ShareNumber>> shares() const;
+    std::uint64_t bytes() const;
+};
+// Nothing if it cannot be read, which violates `invariant`, or the process is gone.
+rt::Task<std::optional<Contents>> observe_grid(Node& node, GridId grid, int invariant);
 // Everything the engine holds against everything the model allows, usage too. Nothing is under way.
 rt::Task<void> check_grid(Node& node, GridId grid, StorageModel::When when);
 // That the grid counts these bytes in so many shares, and reserves none.

@@ -1,6 +1,5 @@
 #include "blob/directory_store.h"
 
-#include <charconv>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -232,13 +231,8 @@ rt::Task<Result<std::vector<GridId>>> DirectoryStore::grids(const rt::Context&) 
     const auto names = CO_TRY(co_await rt::run_on(runtime_.pool, runtime_.reactor,
                                                   [&] { return runtime_.files.list(blobs_); }));
     std::vector<GridId> out;
-    for (const std::string& name : names) {
-        GridId grid;
-        const auto [end, error] =
-            std::from_chars(name.data(), name.data() + name.size(), grid.value);
-        if (error == std::errc() && grid.value > 0 && std::to_string(grid.value) == name)
-            out.push_back(grid);
-    }
+    for (const std::string& name : names)
+        if (const auto grid = Key::parse_grid(name)) out.push_back(*grid);
     co_return out;
 }
 

@@ -36,6 +36,8 @@ class Key {
     Key(GridId grid, const Name& name) : grid_(grid), name_(name) {}
     // Nothing for what is no key, such as a foreign file in the directory.
     static std::optional<Key> parse(std::string_view text);
+    // Of the first part of a key.
+    static std::optional<GridId> parse_grid(std::string_view text);
 
     GridId grid() const { return grid_; }
     const Name& name() const { return name_; }

@@ -349,8 +349,11 @@ Result<void> Node::open_office(const rt::Context&) {
 rt::Task<Result<void>> Node::ship_log(const rt::Context& ctx) {
     if (!options_.ship_log) co_return ok();
     ground_->shipping.emplace("s4-ship", 1);
-    auto started =
-        co_await ground_->database->ship_log(ctx, *options_.ship_log, *ground_->shipping);
+    sql::ShipTarget target {
+        .directory = *options_.ship_log,
+        .owner = CO_TRY(control::shipped_log_name(*ground_->master))
+    };
+    auto started = co_await ground_->database->ship_log(ctx, std::move(target), *ground_->shipping);
     if (!started)
         co_return fail(
             std::move(started).error().with(fmt::format("--ship-log {}", *options_.ship_log)));

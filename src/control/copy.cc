@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "blob/directory_store.h"
+#include "codec/hex.h"
 #include "control/limits.h"
 #include "rt/pool.h"
 
@@ -17,6 +18,7 @@ constexpr const char* kDatabase = "/s4.sqlite";
 constexpr const char* kMasterKey = "/master.key";
 constexpr const char* kPorts = "/ports.json";
 constexpr std::uint64_t kSmallFileBytesMax = 64 * kKiB;
+constexpr const char* kLogNamePurpose = "s4 shipped log v1";
 
 std::string absolute(const std::string& path) {
     std::error_code error;
@@ -125,6 +127,20 @@ class CollectorPause {
     storage::Engine& engine_;
 };
 
+// The keys in another state's database could not be opened.
+Result<void> check_log(rt::Files& files, const RestoreOrder& order, const std::string& key_path) {
+    if (order.log.empty()) return ok();
+    const auto owner = TRY(sql::shipped_log_owner(files, order.log));
+    auto key = crypto::StaticMasterKey::parse(
+        Secret(TRY(rt::read_file(files, key_path, kSmallFileBytesMax))));
+    if (!key) return fail(std::move(key).error().with("read " + key_path));
+    if (!owner || *owner == TRY(shipped_log_name(*key))) return ok();
+    return fail(ErrorKind::conflict, "restore.log_of_another",
+                fmt::format("the log in {} was shipped by a service with another master.key than "
+                            "{}; give that service's log or its key",
+                            order.log, key_path));
+}
+
 Result<void> check_restore(rt::Files& files, const RestoreOrder& order) {
     if (!order.backup.empty() && !files.info(order.backup + kDatabase))
         return fail(ErrorKind::not_found, "restore.not_a_backup",
@@ -148,7 +164,7 @@ Result<void> check_restore(rt::Files& files, const RestoreOrder& order) {
             fmt::format("{} has no master.key; put the one that you keep into {} first, "
                         "for without it the keys in the database cannot be opened",
                         order.backup.empty() ? "the shipped log" : "the backup", order.state));
-    return ok();
+    return check_log(files, order, (key_in_backup ? order.backup : order.state) + kMasterKey);
 }
 
 // All of a backup but its database.
@@ -167,6 +183,10 @@ rt::Task<Result<CopyReport>> restore_files(const rt::Context& ctx, rt::Runtime& 
 }
 
 }  // namespace
+
+Result<std::string> shipped_log_name(const crypto::MasterKey& key) {
+    return codec::hex::encode(TRY(key.derive(key.current(), kLogNamePurpose)).reveal());
+}
 
 rt::Task<Result<CopyReport>> backup(const rt::Context& ctx, BackupSource source,
                                     std::string directory, bool with_key, CopyProgress progress) {

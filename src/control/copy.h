@@ -18,6 +18,7 @@
 
 #include "base/result.h"
 #include "blob/store.h"
+#include "crypto/master_key.h"
 #include "rt/runtime.h"
 #include "sql/database.h"
 #include "sql/shipped_log.h"
@@ -55,14 +56,17 @@ struct BackupSource {
     std::string state;  // the state directory
 };
 
+// What a shipped log calls the database that this key opens; says nothing of the key.
+Result<std::string> shipped_log_name(const crypto::MasterKey& key);
+
 // Errors: backup.into_state (the directory is the state directory or lies in it), files.*, sql.*,
 // blob.*.
 rt::Task<Result<CopyReport>> backup(const rt::Context& ctx, BackupSource source,
                                     std::string directory, bool with_key, CopyProgress progress);
 
 // Into the order's `state`, which the caller has locked. Errors: restore.not_a_backup,
-// restore.state_in_use (it holds a database), restore.no_key, sql.no_generation, sql.log_damaged,
-// files.*, blob.*.
+// restore.state_in_use (it holds a database), restore.no_key, restore.log_of_another (another
+// master.key's), sql.no_generation, sql.log_damaged, files.*, blob.*.
 rt::Task<Result<RestoreReport>> restore(const rt::Context& ctx, rt::Runtime& runtime,
                                         RestoreOrder order, CopyProgress progress);
 

@@ -94,19 +94,18 @@ Result<void> Database::run_write_blocking(
     return writer_->run_blocking(work);
 }
 
-rt::Task<Result<void>> Database::ship_log(const rt::Context& ctx, std::string directory,
+rt::Task<Result<void>> Database::ship_log(const rt::Context& ctx, ShipTarget target,
                                           rt::Pool& disk) {
     CHECK(!shipper_, "a log is shipped to one directory");
     auto source = CO_TRY(Connection::open(
         {.path = options_.path, .vfs = vfs_name_, .vfs_owner = vfs_owner_, .skipped_statement = {}},
         Connection::Role::reader));
-    shipper_ =
-        std::make_unique<LogShipper>(ctx, LogShipper::Parts{.runtime = runtime_,
-                                                            .disk = disk,
-                                                            .writer = writer_,
-                                                            .source = std::move(source),
-                                                            .database_path = options_.path,
-                                                            .directory = std::move(directory)});
+    shipper_ = std::make_unique<LogShipper>(ctx, LogShipper::Parts{.runtime = runtime_,
+                                                                   .disk = disk,
+                                                                   .writer = writer_,
+                                                                   .source = std::move(source),
+                                                                   .database_path = options_.path,
+                                                                   .target = std::move(target)});
     auto started = co_await shipper_->start();
     if (!started) shipper_.reset();
     co_return started;

@@ -66,6 +66,14 @@ struct Options {
     PlantedBugs planted_bugs{};
 };
 
+// Where the log is shipped to.
+struct ShipTarget {
+    std::string directory;
+    // Names this database. A directory keeps to the first name it was given: another database is
+    // refused, whose generations would be taken for newer ones.
+    std::string owner;
+};
+
 // How far the shipped log is behind.
 struct ShipStatus {
     std::string directory;
@@ -97,12 +105,13 @@ class Database {
     // between which writes go on.
     rt::Task<Result<void>> backup(const rt::Context& ctx, std::string path);
 
-    // Keeps a copy in `directory`, at most a moment behind (docs/formats/shipped-log.md), from its
-    // first snapshot on, which is made beside. Whatever waits for that directory does so on `disk`,
-    // a pool for nothing else. Fails if the directory cannot be made or is in use; what fails later
-    // is an alarm and is tried again, and stops no write. Once, and then until stop_shipping(),
-    // which copies what is left and is called before destruction; without shipping it does nothing.
-    rt::Task<Result<void>> ship_log(const rt::Context& ctx, std::string directory, rt::Pool& disk);
+    // Keeps a copy in the target's directory, at most a moment behind
+    // (docs/formats/shipped-log.md), from its first snapshot on, which is made beside. Whatever
+    // waits for that directory does so on `disk`, a pool for nothing else. Fails if the directory
+    // cannot be made, is in use or is another database's; what fails later is an alarm and is tried
+    // again, and stops no write. Once, and then until stop_shipping(), which copies what is left
+    // and is called before destruction; without shipping it does nothing.
+    rt::Task<Result<void>> ship_log(const rt::Context& ctx, ShipTarget target, rt::Pool& disk);
     rt::Task<void> stop_shipping();
     // Nothing when no log is shipped.
     std::optional<ShipStatus> ship_status() const;

@@ -18,6 +18,7 @@ constexpr std::string_view kSegmentEnding = ".log";
 constexpr std::size_t kGenerationDigits = 16;
 constexpr std::size_t kCopyBytes = 1 * kMiB;
 constexpr std::uint64_t kSealBytesMax = 4 * kKiB;
+constexpr std::uint64_t kOwnerBytesMax = 4 * kKiB;
 
 std::string segment_name(std::uint32_t number) {
     return fmt::format("{:08}{}", number, kSegmentEnding);
@@ -145,6 +146,16 @@ Result<RestoredLog> restore_generation(rt::Files& files, const std::string& path
 
 std::string generation_name(std::uint64_t number) {
     return fmt::format("{}{:016x}", kPrefix, number);
+}
+
+Result<std::optional<std::string>> shipped_log_owner(rt::Files& files,
+                                                     const std::string& directory) {
+    const auto content = rt::read_file(files, directory + "/" + kOwnerName, kOwnerBytesMax);
+    if (!content && content.error().kind() == ErrorKind::not_found) return std::nullopt;
+    if (!content) return fail(content.error());
+    std::string_view name = as_text(*content);
+    if (name.ends_with('\n')) name.remove_suffix(1);
+    return std::string(name);
 }
 
 Result<std::vector<std::uint64_t>> list_generations(rt::Files& files,

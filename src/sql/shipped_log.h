@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,12 @@ namespace s4::sql {
 
 inline constexpr const char* kSnapshotName = "snapshot.sqlite";
 inline constexpr const char* kSealName = "snapshot.seal";
+inline constexpr const char* kOwnerName = "owner";
 
 std::string generation_name(std::uint64_t number);
+// The name of the database whose log the directory holds; nothing if it does not say.
+Result<std::optional<std::string>> shipped_log_owner(rt::Files& files,
+                                                     const std::string& directory);
 // The numbers of the whole generations in the directory, the oldest first.
 Result<std::vector<std::uint64_t>> list_generations(rt::Files& files, const std::string& directory);
 // Removes generations in the making, and the oldest whole ones until `kept` are left.

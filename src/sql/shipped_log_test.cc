@@ -74,8 +74,8 @@ class ShippedLog : public ::testing::TestWithParam<int> {
         EXPECT_TRUE(*started);
     }
     Task<void> start_shipping(std::optional<Result<void>>& started) {
-        started =
-            co_await database_->ship_log(process_->context(), "copy", process_->runtime().pool);
+        started = co_await database_->ship_log(
+            process_->context(), {.directory = "copy", .owner = owner_}, process_->runtime().pool);
     }
     Task<void> stop(bool& stopped) {
         stopped_at_ = process_->runtime().reactor.now();
@@ -186,6 +186,7 @@ class ShippedLog : public ::testing::TestWithParam<int> {
     std::unique_ptr<Database> database_;
     Story story_;
     Instant stopped_at_{};
+    std::string owner_ = "this database";
 };
 
 TEST_P(ShippedLog, AMachineLostAtAnyMomentLosesNoMoreThanTheWindow) {
@@ -249,6 +250,21 @@ TEST_P(OneShippedLog, ADirectoryThatCannotBeMadeIsAnError) {
     ASSERT_TRUE(world_.run_until([&] { return started.has_value(); }, 60s));
     EXPECT_FALSE(*started);
     lose_machine(Crash::process);
+}
+
+TEST_P(OneShippedLog, ADirectoryOfAnotherDatabaseIsRefusedAndLeftAsItIs) {
+    const std::int64_t whole = ship_for(5s);
+    owner_ = "another";
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        boot();
+        std::optional<Result<void>> started;
+        process_->spawn(start_shipping(started));
+        ASSERT_TRUE(world_.run_until([&] { return started.has_value(); }, 60s));
+        EXPECT_EQ(started->error().code(), "sql.ship_other_database");
+        EXPECT_EQ(shipped_log_owner(process_->runtime().files, "copy").value(), "this database");
+        lose_machine(Crash::process);
+    }
+    EXPECT_EQ(restore(), whole);
 }
 
 TEST_P(OneShippedLog, ADirectoryThatGoesStopsNoWriteAndAnotherGenerationFollows) {

@@ -61,7 +61,7 @@ rt::Task<void> LogShipper::stop() {
 }
 
 ShipStatus LogShipper::status() const {
-    return {.directory = with_.directory,
+    return {.directory = with_.target.directory,
             .lag = with_.runtime.reactor.now() - shipped_at_,
             .whole = segments_ != nullptr,
             .problem = problem_};
@@ -133,7 +133,7 @@ rt::Task<Result<void>> LogShipper::begin_generation(const rt::Context& ctx) {
     measured().generations.add();
     const std::uint64_t number =
         std::max(static_cast<std::uint64_t>(with_.runtime.reactor.unix_us()), generation_ + 1);
-    const std::string name = with_.directory + "/" + generation_name(number);
+    const std::string name = with_.target.directory + "/" + generation_name(number);
     const std::string fresh = name + ".new";
     next_generation_ = with_.runtime.reactor.now() + kGenerationRetryAfter;
     Result<void> done = co_await make_generation(ctx, fresh, number);
@@ -212,29 +212,45 @@ rt::Task<Result<void>> LogShipper::copy_database(const rt::Context& ctx, const s
 
 Result<void> LogShipper::take_directory() {
     rt::Files& files = with_.runtime.files;
-    TRY(files.make_directories(with_.directory));
-    auto lock = files.lock(with_.directory + "/lock");
+    TRY(files.make_directories(with_.target.directory));
+    auto lock = files.lock(with_.target.directory + "/lock");
     if (!lock && lock.error().is("files.locked"))
         return fail(ErrorKind::conflict, "sql.ship_in_use",
                     fmt::format("another process ships its log to {}; each takes a directory of "
                                 "its own",
-                                with_.directory));
+                                with_.target.directory));
     lock_ = TRY(std::move(lock));
-    TRY(files.sync_directory(rt::parent_path(with_.directory)));
-    const auto there = TRY(list_generations(files, with_.directory));
+    TRY(files.sync_directory(rt::parent_path(with_.target.directory)));
+    TRY(check_owner());
+    const auto there = TRY(list_generations(files, with_.target.directory));
     if (!there.empty()) generation_ = there.back();
     return ok();
 }
 
+// Generations are removed as newer ones come: another database's would be lost.
+Result<void> LogShipper::check_owner() {
+    rt::Files& files = with_.runtime.files;
+    const std::string& directory = with_.target.directory;
+    const auto owner = TRY(shipped_log_owner(files, directory));
+    if (!owner)
+        return rt::replace_file(files, directory + "/" + kOwnerName,
+                                as_bytes(with_.target.owner + "\n"));
+    if (*owner == with_.target.owner) return ok();
+    return fail(ErrorKind::conflict, "sql.ship_other_database",
+                fmt::format("{} holds the log of another database; give this one a directory of "
+                            "its own",
+                            directory));
+}
+
 Result<void> LogShipper::prepare(const std::string& fresh) {
     rt::Files& files = with_.runtime.files;
-    TRY(prune_generations(files, with_.directory, kGenerationsKept - 1));
+    TRY(prune_generations(files, with_.target.directory, kGenerationsKept - 1));
     snapshot_bytes_ = TRY(with_.source->file_bytes());
-    const std::uint64_t free = TRY(files.free_bytes(with_.directory));
+    const std::uint64_t free = TRY(files.free_bytes(with_.target.directory));
     if (free < snapshot_bytes_ + kShipSpareBytes)
         return fail(ErrorKind::no_space, "sql.ship_no_space",
                     fmt::format("{} has {} bytes free; a snapshot takes {} and its log {} more",
-                                with_.directory, free, snapshot_bytes_, kShipSpareBytes));
+                                with_.target.directory, free, snapshot_bytes_, kShipSpareBytes));
     TRY(files.make_directories(fresh));
     snapshot_ = TRY(files.open(fresh + "/" + kSnapshotName, rt::OpenMode::create_new));
     seal_ = {};
@@ -252,14 +268,14 @@ Result<void> LogShipper::settle(const std::string& fresh, const std::string& nam
     rt::Files& files = with_.runtime.files;
     TRY(files.sync_directory(fresh));
     TRY(files.rename(fresh, name));
-    return files.sync_directory(with_.directory);
+    return files.sync_directory(with_.target.directory);
 }
 
 void LogShipper::tell(const Result<void>& outcome) {
     if (outcome) {
         if (!problem_.empty())
             log::info("sql", "the database's log is shipped again",
-                      {{"directory", with_.directory}});
+                      {{"directory", with_.target.directory}});
         problem_.clear();
         next_alarm_log_ = {};
         return;
@@ -273,7 +289,7 @@ void LogShipper::tell(const Result<void>& outcome) {
                segments_ ? "another generation of the shipped log cannot begin; the last goes on"
                          : "the database's log is not shipped; what is committed now has no second "
                            "copy",
-               {{"directory", with_.directory}, {"error", outcome.error()}});
+               {{"directory", with_.target.directory}, {"error", outcome.error()}});
 }
 
 void LogShipper::collect() {

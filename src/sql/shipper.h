@@ -41,7 +41,7 @@ class LogShipper {
         std::shared_ptr<Writer> writer;
         std::unique_ptr<Connection> source;  // for the database file alone
         std::string database_path;
-        std::string directory;
+        ShipTarget target;
     };
 
     LogShipper(const rt::Context& ctx, Parts parts);
@@ -80,6 +80,7 @@ class LogShipper {
 
     // On the disk's pool.
     Result<void> take_directory();
+    Result<void> check_owner();
     Result<void> prepare(const std::string& fresh);
     Result<void> finish_snapshot(const std::string& fresh);
     Result<void> settle(const std::string& fresh, const std::string& name);

@@ -97,6 +97,7 @@ def test_a_database_of_yesterday_learns_of_todays_large_shares(fresh_server, tmp
         again.close()
 
 
+NOWHERE = ("--gate", "127.0.0.1:0", "--web", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 WINDOW_S = 5  # docs/recovery.md says a second; a loaded machine gets some more
 
 
@@ -144,6 +145,13 @@ def test_a_lost_database_comes_back_from_its_shipped_log(fresh_server, tmp_path)
         (fresh_server.state / name).unlink(missing_ok=True)
     refused = s4.run("restore", "--log", log, "--state", tmp_path / "elsewhere", check=False)
     assert refused.returncode == 1 and "master.key" in refused.stderr
+    other = tmp_path / "other"
+    refused = s4.run("serve", "--state", other, *NOWHERE, "--ship-log", log, check=False)
+    assert refused.returncode == 1 and "the log of another database" in refused.stderr
+    for name in ("s4.sqlite", "s4.sqlite-wal", "s4.sqlite-shm"):
+        (other / name).unlink(missing_ok=True)
+    refused = s4.run("restore", "--log", log, "--state", other, check=False)
+    assert refused.returncode == 1 and "another master.key" in refused.stderr
     out = s4.run("restore", "--log", log, "--state", fresh_server.state).stdout
     assert "as it was at 20" in out and "transactions after it" in out
     s4.run("storage", "rebuild-index", "--state", fresh_server.state, check=False)
@@ -163,6 +171,5 @@ def test_a_lost_database_comes_back_from_its_shipped_log(fresh_server, tmp_path)
 def test_a_shipped_log_that_cannot_be_is_told_at_start(fresh_server, tmp_path):
     (tmp_path / "file").write_text("")
     for place, says in ((fresh_server.state / "log", "lies in the state directory"), (tmp_path / "file", "--ship-log")):
-        done = s4.run("serve", "--state", fresh_server.state, "--gate", "127.0.0.1:0", "--web", "127.0.0.1:0",
-                      "--admin", "127.0.0.1:0", "--ship-log", place, check=False)
+        done = s4.run("serve", "--state", fresh_server.state, *NOWHERE, "--ship-log", place, check=False)
         assert done.returncode == 1 and says in done.stderr

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import failing_disk
 import gbs
 import s4
 import tahoe
@@ -118,6 +119,10 @@ def status_of_log(server):
     return line
 
 
+def seconds_behind(server):
+    return float(status_of_log(server).split(": ", 1)[1].split()[0])
+
+
 def test_a_lost_database_comes_back_from_its_shipped_log(fresh_server, tmp_path):
     log = tmp_path / "log"
     fresh_server.flags = ("--ship-log", log)
@@ -173,3 +178,36 @@ def test_a_shipped_log_that_cannot_be_is_told_at_start(fresh_server, tmp_path):
     for place, says in ((fresh_server.state / "log", "lies in the state directory"), (tmp_path / "file", "--ship-log")):
         done = s4.run("serve", "--state", fresh_server.state, *NOWHERE, "--ship-log", place, check=False)
         assert done.returncode == 1 and says in done.stderr
+
+
+def test_a_full_or_hanging_log_directory_holds_up_nobody_and_is_caught_up_with(fresh_server, tmp_path):
+    log = tmp_path / "log"
+    disk = failing_disk.FailingDisk(tmp_path, within=f"{log}/")
+    fresh_server.environment, fresh_server.flags = disk.environment(), ("--ship-log", log)
+    fresh_server.start()
+
+    def ships():
+        return not any(words in status_of_log(fresh_server) for words in ("no snapshot", "FAILS"))
+
+    tahoe.wait_for("a snapshot", ships, 60)
+    mine = gbs.Gbs.of(fresh_server.create_subscription("full@example.org").nurls[0])
+    stored = {}
+    troubles = {failing_disk.FULL: lambda: "FAILS" in status_of_log(fresh_server),
+                failing_disk.HANGING: lambda: seconds_behind(fresh_server) > WINDOW_S}
+    for how, shows in troubles.items():
+        disk.set(how)
+        for number in range(20):
+            data = f"{how} {number}".encode()
+            stored[store(mine, data.decode(), data)] = data
+        tahoe.wait_for("the trouble to be shown", shows, 60)
+        disk.set(failing_disk.WELL)
+        tahoe.wait_for("the log to be shipped again", ships, 120)
+    store(mine, "last", b"last")
+    time.sleep(WINDOW_S)
+    fresh_server.kill()
+    for name in ("s4.sqlite", "s4.sqlite-wal", "s4.sqlite-shm"):
+        (fresh_server.state / name).unlink(missing_ok=True)
+    s4.run("restore", "--log", log, "--state", fresh_server.state)
+    fresh_server.start()
+    for si, data in stored.items():
+        assert mine.read(si, 0).body == data

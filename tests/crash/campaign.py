@@ -15,7 +15,6 @@ import json
 import pathlib
 import random
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -25,13 +24,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "clients")]
 
 import s4  # noqa: E402
+from failing_disk import FULL, IO_ERRORS, WELL, FailingDisk  # noqa: E402
 
 from clients import GONE, Client, Foolscap, Https, Unexpected  # noqa: E402
 from evidence import Evidence  # noqa: E402
 
 CLIENTS = 4
 KILLS_A_LEG = 50
-FAULTS = {"full disk": 1, "I/O errors": 2}
+FAULTS = {"full disk": FULL, "I/O errors": IO_ERRORS}
 # Losses made on purpose between a death and the look at it, to see that they are seen.
 PLANTS = {"share": "DELETE FROM storage_share",
           "lease": "DELETE FROM storage_lease",
@@ -46,24 +46,6 @@ class Kill:
     acknowledged: int = 0
     looked_at: int = 0
     wrong: list = dataclasses.field(default_factory=list)
-
-
-class Faults:
-    """Writes of the server that fail when told to, by a library that is preloaded into it."""
-
-    def __init__(self, folder):
-        self.control = folder / "faults"
-        self.set(0, 0)
-        self.preloaded = folder / "faults.so"
-        subprocess.run(["clang++-19", "-std=c++20", "-O1", "-shared", "-fPIC", "-o", self.preloaded, HERE / "faults.cc"],
-                       check=True)
-
-    def set(self, kind, per_million):
-        with open(self.control, "r+b" if self.control.exists() else "wb") as file:
-            file.write(struct.pack("<II", kind, per_million))
-
-    def environment(self):
-        return {"LD_PRELOAD": str(self.preloaded), "S4CRASH_FAULTS": str(self.control)}
 
 
 class Leg:
@@ -124,7 +106,7 @@ class Leg:
         per_million = 1_000_000 if kill.moment == "full disk" else self.dice.choice([3000, 30_000, 300_000])
         self.faults.set(FAULTS[kill.moment], per_million)
         time.sleep(self.dice.uniform(0.05, 0.4))
-        self.faults.set(0, 0)
+        self.faults.set(WELL)
         time.sleep(self.dice.uniform(0, 0.3))
         self.end()
 
@@ -200,7 +182,7 @@ class Campaign:
             faulty = number % 4 == 3 or number == legs - 1
             last = kills * (number + 1) // legs
             path = pathlib.Path(tempfile.mkdtemp(prefix=f"leg-{number}-", dir=folder))
-            self.run_leg(path, number, last, Faults(path) if faulty else None, progress)
+            self.run_leg(path, number, last, FailingDisk(path) if faulty else None, progress)
         self.seconds = time.monotonic() - begun
         return self
 

@@ -1,12 +1,15 @@
 // A library to be preloaded into a server: its writes fail when a control file says so. The file
-// that S4CRASH_FAULTS names holds two numbers of 32 bits: how writes fail (0: not at all, 1: the
-// disk is full, 2: with an I/O error), and how many of a million calls do. Only calls on regular
-// files are touched.
+// that S4DISK_CONTROL names holds two numbers of 32 bits: how writes fail (0: not at all, 1: the
+// disk is full, 2: with an I/O error, 3: they wait until it is another number), and how many of a
+// million calls do. Only calls on regular files are touched, and if S4DISK_WITHIN is set, on those
+// whose path begins with it.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -23,7 +26,7 @@ struct Control {
 
 Control* control() {
     static Control* const mapped = [] {
-        const char* path = getenv("S4CRASH_FAULTS");
+        const char* path = getenv("S4DISK_CONTROL");
         const int fd = path == nullptr ? -1 : open(path, O_RDWR | O_CLOEXEC);
         if (fd < 0) return static_cast<Control*>(nullptr);
         void* at = mmap(nullptr, sizeof(Control), PROT_READ, MAP_SHARED, fd, 0);
@@ -33,16 +36,30 @@ Control* control() {
     return mapped;
 }
 
-bool strikes(int fd) {
-    const Control* now = control();
-    if (now == nullptr || now->kind == 0) return false;
+bool is_meant(int fd) {
     struct stat what {};
     if (fstat(fd, &what) != 0 || !S_ISREG(what.st_mode)) return false;
+    const char* within = getenv("S4DISK_WITHIN");
+    if (within == nullptr) return true;
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    char path[4096];
+    const ssize_t size = readlink(link, path, sizeof path);
+    return size > 0 && strncmp(path, within, strlen(within)) == 0;
+}
+
+bool strikes(int fd) {
+    const Control* now = control();
+    if (now == nullptr || now->kind == 0 || !is_meant(fd)) return false;
     static std::atomic<uint64_t> state{0x9e3779b97f4a7c15};
     uint64_t z = state.fetch_add(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
     z ^= z >> 27;
     if (z % 1'000'000 >= now->per_million) return false;
+    if (now->kind == 3) {
+        while (now->kind == 3) usleep(20'000);
+        return false;
+    }
     errno = now->kind == 1 ? ENOSPC : EIO;
     return true;
 }
@@ -83,12 +100,12 @@ int ftruncate64(int fd, off64_t size) {
 int fsync(int fd) {
     static const auto real = next("fsync", &fsync);
     const Control* now = control();
-    return now != nullptr && now->kind == 2 && strikes(fd) ? -1 : real(fd);
+    return now != nullptr && now->kind != 1 && strikes(fd) ? -1 : real(fd);
 }
 int fdatasync(int fd) {
     static const auto real = next("fdatasync", &fdatasync);
     const Control* now = control();
-    return now != nullptr && now->kind == 2 && strikes(fd) ? -1 : real(fd);
+    return now != nullptr && now->kind != 1 && strikes(fd) ? -1 : real(fd);
 }
 
 }  // extern "C"

@@ -6,6 +6,7 @@ import pathlib
 import random
 import socket
 import ssl
+import time
 import sys
 
 import pytest
@@ -227,6 +228,19 @@ def auth(target):
 def test_broken_http_is_refused_with_a_4xx_or_closed(target, name, head):
     answer = raw(target, head)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505")), (name, answer[:200])
+
+
+def test_a_chunked_body_in_single_bytes_is_read_as_a_whole_one(target):
+    head = target.gbs.bytes_of("POST", f"{PREFIX}immutable/{gbs.storage_index('chunked')}",
+                               [*secrets(b"r" * 32, b"c" * 32, b"u" * 20), ("Content-Type", "application/cbor"),
+                                ("Transfer-Encoding", "chunked")])
+    with target.gbs.connect() as tls:
+        tls.sendall(head)
+        for byte in b"0\r\n\r\n":
+            time.sleep(0.02)  # else several travel as one
+            tls.sendall(bytes([byte]))
+        assert until_closed(tls).startswith(b"HTTP/1.1 4")
+    assert target.gbs.request("GET", f"{PREFIX}version").status == 200
 
 
 @pytest.mark.s4_only

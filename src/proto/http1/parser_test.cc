@@ -129,6 +129,19 @@ TEST(RequestParser, decodes_chunks_and_passes_over_extensions_and_trailers) {
     }
 }
 
+TEST(RequestParser, a_body_without_chunks_may_come_in_any_pieces) {
+    for (const char* last : {"0\r\n\r\n", "0\r\nX-Trailer: y\r\n\r\n", "0;a=b\r\n\r\n"}) {
+        const std::string wire =
+            "PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(last);
+        for (std::size_t step = 1; step < 10; ++step) {
+            const Seen seen = run_request(wire, step);
+            ASSERT_FALSE(seen.error) << step << ": " << seen.error->to_string();
+            EXPECT_EQ(seen.body, "");
+            EXPECT_EQ(seen.ends, 1);
+        }
+    }
+}
+
 TEST(RequestParser, refuses_what_could_be_read_in_two_ways) {
     const std::string get = "GET / HTTP/1.1\r\nHost: x\r\n";
     EXPECT_EQ(code_of(get + "\r\n"), "accepted");

@@ -44,11 +44,11 @@ TEST_F(SurveyTest, LeasesAreCountedByTheTimeSinceTheirRenewal) {
             ASSERT_TRUE(put(index_of(static_cast<std::uint8_t>(first + i)), 0, pattern(10)));
     };
     put_some(10, 1);
-    pass(60 * 24h);
+    machine().shift_clock(60 * 24h);
     put_some(20, 2);
-    pass(25 * 24h);
+    machine().shift_clock(25 * 24h);
     put_some(30, 3);
-    pass(6 * 24h);
+    machine().shift_clock(6 * 24h);
     put_some(40, 8);
     EXPECT_THAT(figures().leases_by_age, ElementsAre(8 + 3, 0, 2, 1));
     ASSERT_TRUE(run(engine_->add_lease(ctx(), kGrid, index_of(10), lease_secrets(1))));

@@ -196,6 +196,15 @@ Result<void> seal(Session& session, ByteView plaintext) {
     return ok();
 }
 
+// Whether OpenSSL would only say that it wants input. To find that out it makes a record's buffer
+// of 16 KiB and drops it again, for each request that has been read and for each that is waited
+// for.
+bool nothing_to_read(const Session& session) {
+    const SSL* ssl = session.ssl.get();
+    return session.wire.input_left() == 0 && !session.wire.input_ended &&
+           SSL_has_pending(ssl) == 0 && (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) == 0;
+}
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -303,6 +312,10 @@ Result<Engine::Read> Engine::read(MutByteView out) {
     SSL* ssl = parts_->ssl.get();
     std::size_t got = 0;
     while (got < out.size()) {
+        if (nothing_to_read(*parts_)) {
+            if (got > 0) break;
+            return Read{Read::What::want_input};
+        }
         ERR_clear_error();
         std::size_t n = 0;
         const int rc = SSL_read_ex(ssl, out.data() + got, out.size() - got, &n);

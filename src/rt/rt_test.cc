@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "rt/context.h"
+#include "rt/frame_store.h"
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/stream.h"
@@ -73,6 +74,34 @@ TEST(Task, GivesItsValueAndItsError) {
     scope.spawn(store(sum(1, -2), bad));
     EXPECT_EQ(good->value(), 3);
     EXPECT_TRUE(bad->error().is("test.negative"));
+}
+
+TEST(FrameStore, GivesADroppedFrameToTheNextOfItsSize) {
+    FrameStore store;
+    void* const small = store.take(FrameStore::kStepBytes);
+    void* const larger = store.take(FrameStore::kStepBytes + 1);
+    store.give_back(small, FrameStore::kStepBytes);
+    store.give_back(larger, FrameStore::kStepBytes + 1);
+    EXPECT_EQ(store.take(2 * FrameStore::kStepBytes), larger);
+    EXPECT_EQ(store.take(1), small);
+    store.give_back(small, 1);
+    store.give_back(larger, 2 * FrameStore::kStepBytes);
+}
+
+TEST(FrameStore, KeepsSoManyOfEachSizeAndNoneThatIsTooLong) {
+    FrameStore store;
+    std::vector<void*> frames;
+    const auto fill = [&](std::size_t bytes, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) frames.push_back(store.take(bytes));
+        for (void* frame : frames) store.give_back(frame, bytes);
+        frames.clear();
+    };
+    fill(FrameStore::kFrameBytesMax, FrameStore::kKeptOfEachSize);
+    EXPECT_EQ(store.kept(), FrameStore::kKeptOfEachSize);
+    fill(FrameStore::kFrameBytesMax, FrameStore::kKeptOfEachSize + 1);
+    EXPECT_EQ(store.kept(), FrameStore::kKeptOfEachSize);
+    fill(FrameStore::kFrameBytesMax + 1, 1);
+    EXPECT_EQ(store.kept(), FrameStore::kKeptOfEachSize);
 }
 
 TEST(Scope, CancelEndsWhatSleepsInIt) {

@@ -1,21 +1,23 @@
 // Task<T>: a coroutine that starts when it is awaited, is awaited once, and gives its value to the
 // awaiter.
 //
-// Lazy and symmetric: no thread, no scheduler, no allocation but its frame. A task runs on the
-// thread that awaits it until it waits for something; what resumes it (a stream, a timer, the
-// pool's return) does so on its reactor's thread. A task that was never awaited does nothing. To
-// let one run beside the caller, give it to a Scope (scope.h).
+// Lazy and symmetric: no thread, no scheduler, no allocation but its frame (frame_store.h). A task
+// runs on the thread that awaits it until it waits for something; what resumes it (a stream, a
+// timer, the pool's return) does so on its reactor's thread. A task that was never awaited does
+// nothing. To let one run beside the caller, give it to a Scope (scope.h).
 //
 // Rules: parameters are values or outlive the await; no capturing coroutine lambdas; no exception
 // leaves a task.
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 #include "base/check.h"
+#include "rt/frame_store.h"
 
 namespace s4::rt {
 
@@ -26,6 +28,11 @@ namespace detail {
 
 struct PromiseBase {
     std::coroutine_handle<> awaiter;
+
+    static void* operator new(std::size_t bytes) { return take_frame(bytes); }
+    static void operator delete(void* frame, std::size_t bytes) noexcept {
+        give_back_frame(frame, bytes);
+    }
 
     std::suspend_always initial_suspend() noexcept { return {}; }
 

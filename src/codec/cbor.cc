@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <limits>
 
 #include "base/check.h"
@@ -194,18 +195,18 @@ std::unexpected<Error> Reader::unexpected_key(std::string_view key) const {
 
 Writer& Writer::head(std::uint8_t major, std::uint64_t argument) {
     const auto first = static_cast<std::uint8_t>(major << 5);
-    std::size_t argument_bytes = 0;
     if (argument < 24) {
         out_.push_back(static_cast<std::uint8_t>(first | argument));
         return *this;
     }
     std::uint8_t info = 24;
-    for (argument_bytes = 1; argument_bytes < 8 && argument >> (8 * argument_bytes) != 0;
-         argument_bytes *= 2)
-        ++info;
-    out_.push_back(static_cast<std::uint8_t>(first | info));
-    for (std::size_t i = argument_bytes; i-- > 0;)
-        out_.push_back(static_cast<std::uint8_t>(argument >> (8 * i)));
+    std::size_t argument_bytes = 1;
+    for (; argument_bytes < 8 && argument >> (8 * argument_bytes) != 0; argument_bytes *= 2) ++info;
+    std::array<std::uint8_t, 9> bytes;
+    bytes[0] = static_cast<std::uint8_t>(first | info);
+    for (std::size_t i = 0; i < argument_bytes; ++i)
+        bytes[argument_bytes - i] = static_cast<std::uint8_t>(argument >> (8 * i));
+    append(out_, ByteView(bytes).first(1 + argument_bytes));
     return *this;
 }
 

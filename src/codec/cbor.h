@@ -85,6 +85,9 @@ class Reader {
 // writes that many items.
 class Writer {
   public:
+    // Most messages fit into this room, and so do not grow byte by byte.
+    Writer() { out_.reserve(256); }
+
     Writer& unsigned_int(std::uint64_t value);
     Writer& signed_int(std::int64_t value);
     Writer& boolean(bool value);

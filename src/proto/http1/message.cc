@@ -73,21 +73,29 @@ void Fields::clear() {
 }
 
 Field Fields::operator[](std::size_t i) const {
-    const Entry& entry = entries_[i];
+    return field_of(entries_[i]);
+}
+
+Field Fields::field_of(const Entry& entry) const {
     const std::string_view text(text_);
     return {text.substr(entry.at, entry.name_size),
             text.substr(entry.at + entry.name_size, entry.value_size)};
 }
 
+// Most names differ in their length already.
+bool Fields::is_named(const Entry& entry, std::string_view name) const {
+    return entry.name_size == name.size() && same_name(field_of(entry).name, name);
+}
+
 std::optional<std::string_view> Fields::find(std::string_view name) const {
-    for (std::size_t i = 0; i < size(); ++i)
-        if (same_name((*this)[i].name, name)) return (*this)[i].value;
+    for (const Entry& entry : entries_)
+        if (is_named(entry, name)) return field_of(entry).value;
     return std::nullopt;
 }
 
 std::size_t Fields::count(std::string_view name) const {
     std::size_t n = 0;
-    for (std::size_t i = 0; i < size(); ++i) n += same_name((*this)[i].name, name);
+    for (const Entry& entry : entries_) n += is_named(entry, name);
     return n;
 }
 

@@ -43,6 +43,9 @@ class Fields {
         std::uint32_t name_size;
         std::uint32_t value_size;
     };
+    Field field_of(const Entry& entry) const;
+    bool is_named(const Entry& entry, std::string_view name) const;
+
     std::string text_;
     std::vector<Entry> entries_;
 };

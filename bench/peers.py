@@ -119,7 +119,7 @@ http {{
   access_log off; sendfile on; keepalive_requests 100000000; client_body_temp_path {base}/t1; proxy_temp_path {base}/t2;
   fastcgi_temp_path {base}/t3; uwsgi_temp_path {base}/t4; scgi_temp_path {base}/t5; ssl_session_cache off; ssl_session_tickets off;
   server {{
-    listen 127.0.0.1:{port} ssl; ssl_certificate {base}/cert.pem; ssl_certificate_key {base}/key.pem;
+    listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.3; ssl_certificate {base}/cert.pem; ssl_certificate_key {base}/key.pem;
     default_type application/octet-stream; root {base}/files;
     location = /empty {{ return 200; }}
   }}

@@ -113,7 +113,7 @@ def document(results, single, wish):
                          commit=text_of("git", "-C", str(top), "rev-parse", "--short", "HEAD"), runs=wish.runs,
                          seconds=wish.seconds, warmup=wish.warmup)
     lines = [head, "## Requests and transfers", "", *table(results), "", "## Beside the load generator", "",
-             f"Many grids: {wish.grids}. Connected clients: {wish.clients} (Tahoe: at most 500). Subscribers: {wish.subscribers}. "
+             f"Many grids: {wish.grids}. Many shares: {wish.shares:,}. Connected clients: {wish.clients} (Tahoe: at most 500). Subscribers: {wish.subscribers}. "
              "Tahoe's figures for grids are of one: its two processes.", "",
              *single_table(solitary.MEASUREMENTS, single), "", (top / "bench/notes.md").read_text().strip()]
     return "\n".join(lines) + "\n"

@@ -30,6 +30,8 @@ def arguments():
     parser.add_argument("--servers", default="tahoe,s4,nginx", help="which servers [tahoe,s4,nginx]")
     parser.add_argument("--only", default="", help="rows whose name holds this word")
     parser.add_argument("--grids", type=int, default=10000, help="grids in one server [10000]")
+    parser.add_argument("--shares", type=int, default=10_000_000,
+                        help="shares in the store of a start; a hundredth are checked and collected [10000000]")
     parser.add_argument("--clients", type=int, default=10000, help="connected clients [10000; Tahoe gets 500]")
     parser.add_argument("--subscribers", type=int, default=1000, help="introducer subscribers [1000]")
     parser.add_argument("--output", default="", help="where the table goes [docs/benchmarks.md for a whole run, else build/]")

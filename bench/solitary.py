@@ -9,6 +9,7 @@ import select
 import time
 from typing import Callable
 
+import big_store
 import fairness
 import foolscap_peer
 import foolscap_rows
@@ -148,5 +149,7 @@ MEASUREMENTS = [
     Measurement("announcement to 1,000 subscribers", "", fan_out, "20 ms"),
     Measurement("Foolscap", "", foolscap_rows.measure, "a tenth of Tahoe's CPU; 16 MiB"),
     Measurement("real client", "", real_client, "server CPU under 15 % of the client's"),
+    Measurement("a start with many shares", "", big_store.start, "start: 2 s, and no memory a share"),
+    Measurement("check and collection", "", big_store.care),
     Measurement("a quiet grid beside one with 64 busy connections", "", fairness.measure, "99th percentile at most doubled"),
 ]

@@ -26,11 +26,22 @@ READS = 1000
 CHECKED_SMALL, CHECKED_LARGE = 100, 2000  # of a start's shares, one in so many is made for the check and the collection
 UPLOADS_AT_ONCE = 64
 DAY_S = 24 * 3600
-PLACE_SMALL, PLACE_BLOB = 0, 1  # docs/formats/storage-tables.md
-BATCH_GRIDS = 20
-# A new grid has such a row: the service has looked at it as a client would.
-ADD_USAGE = ("INSERT INTO storage_usage VALUES (?, ?, ?, 1) ON CONFLICT (grid) DO UPDATE SET shares = shares + excluded.shares, "
-             "data_bytes = data_bytes + excluded.data_bytes, changes = changes + 1")
+# What fills one grid (docs/formats/storage-tables.md), from a table `number` that counts its shares. All in the order of the keys.
+FILL = (
+    f"""WITH made AS MATERIALIZED (SELECT randomblob(16) AS si, i FROM number)
+        INSERT INTO storage_share SELECT :grid, si, 0, 0, i % {LARGE_EVERY} = 0,
+               CASE WHEN i % {LARGE_EVERY} THEN {SMALL_BYTES} ELSE {LARGE_BYTES} END, :now_s * 1000000, :now_s, :now_s,
+               CASE WHEN i % {LARGE_EVERY} THEN :first_id + i END, CASE WHEN i % {LARGE_EVERY} = 0 THEN randomblob(16) END
+        FROM made ORDER BY si""",
+    f"""INSERT INTO storage_small (id, data, crc32c) SELECT :first_id + i, :small, :crc32c FROM number WHERE i % {LARGE_EVERY}""",
+    f"""INSERT INTO storage_lease (grid, si, renew_hash, share, cancel_hash, expires_s)
+        SELECT grid, si, randomblob(32), 0, randomblob(32), :now_s + {31 * DAY_S} FROM storage_share
+        WHERE grid = :grid ORDER BY si""",
+    # A new grid has such a row: the service has looked at it as a client would.
+    """INSERT INTO storage_usage SELECT :grid, count(*), sum(length), 1 FROM storage_share WHERE grid = :grid
+       ON CONFLICT (grid) DO UPDATE SET shares = excluded.shares, data_bytes = excluded.data_bytes, changes = changes + 1""",
+)
+GRIDS_AT_ONCE = 20
 
 
 def crc32c(data):
@@ -42,51 +53,25 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def pieces(size, count):
-    """So many random byte strings of one size."""
-    data = os.urandom(size * count)
-    return [data[i:i + size] for i in range(0, len(data), size)]
-
-
-def rows_of(grid, count, first_id, small, now_s):
-    """(shares, small shares' bytes, leases) of one grid, each in the order of its table's key."""
-    shares, bytes_, leases = [], [], []
-    version, expires = now_s * 1_000_000, now_s + 31 * DAY_S
-    crc = crc32c(small)
-    for i, (si, blob, renew, cancel) in enumerate(zip(sorted(pieces(16, count)), pieces(16, count), pieces(32, count),
-                                                      pieces(32, count))):
-        if i % LARGE_EVERY:
-            shares.append((grid, si, 0, 0, PLACE_SMALL, len(small), version, now_s, now_s, first_id + len(bytes_), None))
-            bytes_.append((first_id + len(bytes_), small, crc))
-        else:
-            shares.append((grid, si, 0, 0, PLACE_BLOB, LARGE_BYTES, version, now_s, now_s, None, blob))
-        leases.append((grid, si, renew, 0, cancel, expires))
-    return shares, bytes_, leases
-
-
 def fill(path, grids, count):
     """Writes `count` shares' rows into a stopped server's database, in the order of their keys, and returns the small ones'
     indexes in the last grid. The large ones' blobs do not exist: no start looks at them; the scrub would, a minute later."""
-    small, now_s, each = os.urandom(SMALL_BYTES), int(time.time()), count // len(grids)
-    indexes = []
+    small, each = os.urandom(SMALL_BYTES), count // len(grids)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         # Nothing here needs to outlive a crash. The server turns its own log on again.
-        for setting in ("journal_mode=DELETE", "journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000"):
+        for setting in ("journal_mode=DELETE", "journal_mode=OFF", "synchronous=OFF", "cache_size=-1000000", "temp_store=MEMORY"):
             db.execute("PRAGMA " + setting)
-        next_id = db.execute("SELECT coalesce(max(id), 0) + 1 FROM storage_small").fetchone()[0]
-        for begin in range(0, len(grids), BATCH_GRIDS):
+        db.execute("CREATE TEMP TABLE number (i INTEGER PRIMARY KEY)")
+        db.executemany("INSERT INTO number VALUES (?)", ((i,) for i in range(each)))
+        first_id = db.execute("SELECT coalesce(max(id), 0) + 1 FROM storage_small").fetchone()[0]
+        wanted = dict(now_s=int(time.time()), small=small, crc32c=crc32c(small))
+        for begin in range(0, len(grids), GRIDS_AT_ONCE):
             db.execute("BEGIN")
-            for grid in grids[begin:begin + BATCH_GRIDS]:
-                shares, bytes_, leases = rows_of(grid, each, next_id, small, now_s)
-                next_id += len(bytes_)
-                db.executemany("INSERT INTO storage_share VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", shares)
-                db.executemany("INSERT INTO storage_small (id, data, crc32c) VALUES (?, ?, ?)", bytes_)
-                db.executemany("INSERT INTO storage_lease (grid, si, renew_hash, share, cancel_hash, expires_s) "
-                               "VALUES (?, ?, ?, ?, ?, ?)", sorted(leases))
-                db.execute(ADD_USAGE, (grid, each, sum(s[5] for s in shares)))
-                indexes = [s[1] for s in shares if s[4] == PLACE_SMALL]
+            for i, grid in enumerate(grids[begin:begin + GRIDS_AT_ONCE], begin):
+                for statement in FILL:
+                    db.execute(statement, dict(wanted, grid=grid, first_id=first_id + i * each))
             db.execute("COMMIT")
-    return indexes
+        return [si for si, in db.execute("SELECT si FROM storage_share WHERE grid = ? AND length = ?", (grids[-1], SMALL_BYTES))]
 
 
 def read(tls, mine, index):

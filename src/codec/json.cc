@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <cmath>
 #include <limits>
 
 namespace s4::codec::json {
@@ -24,7 +25,8 @@ struct Convert {
             case boost::json::kind::uint64:
                 return in.get_uint64();
             case boost::json::kind::double_:
-                return in.get_double();
+                // Boost makes "not a number" of 0e400, the only way to one.
+                return std::isnan(in.get_double()) ? 0.0 : in.get_double();
             case boost::json::kind::string: {
                 const auto& text = in.get_string();
                 return std::string(text.data(), text.size());

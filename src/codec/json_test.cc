@@ -54,6 +54,12 @@ TEST(Json, ComparesAsParsedDocumentsAre) {
     EXPECT_FALSE(same("18446744073709551615", "18446744073709551616"));
 }
 
+TEST(Json, AZeroIsZeroWhateverItsExponent) {
+    const Value zero = parse("0e400").value();
+    EXPECT_EQ(zero.as_double(), 0.0);
+    EXPECT_EQ(zero, zero);
+}
+
 TEST(Json, RefusesWhatIsNoDocument) {
     for (const std::string_view text :
          {"", "{", "{\"a\":}", "[1,]", "nul", "1 2", "{} x", "'a'", "\"\xff\"", "NaN", "01"})

@@ -60,6 +60,8 @@ class Grammar final : public beast::http::basic_parser<isRequest> {
     bool head_complete = false;
     std::optional<Error> refusal;  // why a callback made put() fail
 
+    bool between_chunks() const { return head_.chunked && chunk_bytes_left_ == 0; }
+
   private:
     void on_request_impl(beast::http::verb, BeastText method, BeastText target, int version,
                          BeastError& ec) override {
@@ -109,8 +111,11 @@ class Grammar final : public beast::http::basic_parser<isRequest> {
 
     void on_body_init_impl(const boost::optional<std::uint64_t>&, BeastError&) override {}
     std::size_t on_body_impl(BeastText piece, BeastError&) override { return deliver(piece); }
-    void on_chunk_header_impl(std::uint64_t, BeastText, BeastError&) override {}
-    std::size_t on_chunk_body_impl(std::uint64_t, BeastText piece, BeastError&) override {
+    void on_chunk_header_impl(std::uint64_t size, BeastText, BeastError&) override {
+        chunk_bytes_left_ = size;
+    }
+    std::size_t on_chunk_body_impl(std::uint64_t left, BeastText piece, BeastError&) override {
+        chunk_bytes_left_ = left - piece.size();
         return deliver(piece);
     }
     void on_finish_impl(BeastError&) override {}
@@ -151,11 +156,12 @@ class Grammar final : public beast::http::basic_parser<isRequest> {
     Head& head_;
     const Limits& limits_;
     const Strictness& strictness_;
+    std::uint64_t chunk_bytes_left_ = 0;
 };
 
 // What ends a chunked body at the shortest. Beast ends the process when it is shown the last
-// chunk's line again with less behind it; and as much follows every place in such a body, so that
-// nothing is lost by waiting for it.
+// chunk's line again with less behind it; and as much follows the head and every chunk's data, so
+// that nothing is lost by waiting for it.
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 // Whether a header line is continued by a following one. Beast has read on to the character behind
@@ -236,7 +242,7 @@ struct Machine {
         std::size_t used = 0;
         while (used < input.size()) {
             const ByteView shown = input.subspan(used);
-            if (head.chunked && shown.size() < kLastChunk.size()) break;
+            if (grammar->between_chunks() && shown.size() < kLastChunk.size()) break;
             grammar->body = {};
             BeastError ec;
             used += grammar->put({shown.data(), shown.size()}, ec);

@@ -142,6 +142,13 @@ TEST(RequestParser, a_body_without_chunks_may_come_in_any_pieces) {
     }
 }
 
+TEST(RequestParser, what_has_come_of_a_chunk_is_told_at_once) {
+    const Seen seen =
+        run_request("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", 1000);
+    EXPECT_EQ(seen.body, "ab");
+    EXPECT_EQ(seen.ends, 0);
+}
+
 TEST(RequestParser, refuses_what_could_be_read_in_two_ways) {
     const std::string get = "GET / HTTP/1.1\r\nHost: x\r\n";
     EXPECT_EQ(code_of(get + "\r\n"), "accepted");

@@ -25,8 +25,7 @@ struct Convert {
             case boost::json::kind::uint64:
                 return in.get_uint64();
             case boost::json::kind::double_:
-                // Boost makes "not a number" of 0e400, the only way to one.
-                return std::isnan(in.get_double()) ? 0.0 : in.get_double();
+                return finite(in.get_double());
             case boost::json::kind::string: {
                 const auto& text = in.get_string();
                 return std::string(text.data(), text.size());
@@ -54,6 +53,12 @@ struct Convert {
     }
 
   private:
+    // Boost reads 1e400 as infinity and 0e400 as no number, neither of which JSON can write.
+    static double finite(double in) {
+        constexpr double kMax = std::numeric_limits<double>::max();
+        return std::isnan(in) ? 0.0 : std::clamp(in, -kMax, kMax);
+    }
+
     static boost::json::value to_boost(std::monostate, const boost::json::storage_ptr& memory) {
         return boost::json::value(nullptr, memory);
     }

@@ -78,7 +78,8 @@ struct Limits {
 };
 
 // One document and nothing behind it. Of members that share a name the last one counts, as in
-// Python. Errors: json.invalid, json.too_large, json.too_deep.
+// Python; a number beyond the range of doubles is their end. Errors: json.invalid, json.too_large,
+// json.too_deep.
 Result<Value> parse(std::string_view text, const Limits& limits = {});
 
 // Compact text, members in their order.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <type_traits>
 
 namespace s4::codec::json {
@@ -54,10 +55,12 @@ TEST(Json, ComparesAsParsedDocumentsAre) {
     EXPECT_FALSE(same("18446744073709551615", "18446744073709551616"));
 }
 
-TEST(Json, AZeroIsZeroWhateverItsExponent) {
-    const Value zero = parse("0e400").value();
-    EXPECT_EQ(zero.as_double(), 0.0);
-    EXPECT_EQ(zero, zero);
+TEST(Json, ANumberBeyondTheRangeOfDoublesIsTheirEnd) {
+    constexpr double kMax = std::numeric_limits<double>::max();
+    EXPECT_EQ(parse("1e400").value().as_double(), kMax);
+    EXPECT_EQ(parse("-1e400").value().as_double(), -kMax);
+    EXPECT_EQ(parse(to_text(parse("1e400").value())).value().as_double(), kMax);
+    EXPECT_EQ(parse("0e400").value().as_double(), 0.0);
 }
 
 TEST(Json, RefusesWhatIsNoDocument) {

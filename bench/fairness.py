@@ -3,12 +3,14 @@
 import copy
 import os
 import subprocess
+import time
 
 import gbs
 import load
 import rows
 
 CONNECTIONS = 64
+CLOSED_S = 2  # until the server has let go of a killed generator's connections, which are all that a grid may have
 READ = f"/storage/v1/immutable/{rows.READ_INDEX}/0"
 LARGE = f"/storage/v1/immutable/{gbs.storage_index('bench large')}/0"
 ABUSES = {
@@ -55,8 +57,11 @@ class Abuse:
         return self
 
     def __exit__(self, *_):
+        ended = self.process.poll()
         self.process.kill()
         self.process.wait()
+        assert ended is None, "the busy grid's load generator ended by itself"
+        time.sleep(CLOSED_S)
 
 
 def measure(peer, wish, base):

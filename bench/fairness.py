@@ -2,6 +2,7 @@
 
 import copy
 import os
+import statistics
 import subprocess
 import time
 
@@ -10,6 +11,7 @@ import load
 import rows
 
 CONNECTIONS = 64
+ROUNDS = 5  # of everything in turns: a host that takes the processor away for a while disturbs one of them
 CLOSED_S = 2  # until the server has let go of a killed generator's connections, which are all that a grid may have
 READ = f"/storage/v1/immutable/{rows.READ_INDEX}/0"
 LARGE = f"/storage/v1/immutable/{gbs.storage_index('bench large')}/0"
@@ -30,13 +32,18 @@ def view_of(peer, grid):
     return out
 
 
-def own_machine():
-    """The quiet grid's client would not share the busy one's processors: where this may be asked for, it gets them first."""
-    return ("nice", "-n", "-20") if os.geteuid() == 0 else ()
+def as_if_elsewhere(*words):
+    """Under this command a generator disturbs the server as little as on a machine of its own, where this may be asked for."""
+    return words if os.geteuid() == 0 else ()
 
 
-def p99_ms(quiet, operation, options, seconds):
-    return load.measure(quiet, operation, 1, seconds, warmup=seconds / 4, under=own_machine(), seed=rows.next_seed(),
+AT_ONCE = as_if_elsewhere("chrt", "--rr", "1")  # the quiet client, which needs the processor rarely and briefly
+WITH_WHAT_IS_LEFT = as_if_elsewhere("chrt", "--idle", "0")  # the busy one
+
+
+def p99_ms(quiet, what, seconds):
+    operation, options = QUIET[what]
+    return load.measure(quiet, operation, 1, seconds, warmup=seconds / 4, under=AT_ONCE, seed=rows.next_seed(),
                         **options)["p99_ms"]
 
 
@@ -46,7 +53,7 @@ class Abuse:
     def __init__(self, peer, operation, options):
         words = dict(connections=CONNECTIONS, seconds=3600, warmup=0, operations=0, authorization=peer.authorization,
                      seed=rows.next_seed(), **options)
-        self.process = subprocess.Popen([load.PROGRAM, peer.host, str(peer.port), operation,
+        self.process = subprocess.Popen([*WITH_WHAT_IS_LEFT, load.PROGRAM, peer.host, str(peer.port), operation,
                                          *(f"{k}={v}" for k, v in words.items())],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "go\n"
@@ -65,7 +72,8 @@ class Abuse:
 
 
 def measure(peer, wish, base):
-    """How many times its 99th percentile alone a quiet grid's is, while another grid does each of these from 64 connections."""
+    """How many times its 99th percentile alone a quiet grid's is, while another grid does each of these from 64 connections
+    (medians of the rounds)."""
     if peer.name == "tahoe":
         return None
     greedy = view_of(peer, peer.server.create_subscription("greedy@example.org", "sold"))
@@ -73,10 +81,17 @@ def measure(peer, wish, base):
     for each in (greedy, quiet):
         rows.store(each.gbs, rows.READ_INDEX, 4096)
     rows.store(greedy.gbs, LARGE.split("/")[4], 10 * rows.MB)
-    alone = {what: p99_ms(quiet, *does, wish.seconds) for what, does in QUIET.items()}
-    out = {f"{what} alone, ms": ms for what, ms in alone.items()}
-    for name, does in ABUSES.items():
-        with Abuse(greedy, *does):
-            for what, small in QUIET.items():
-                out[f"{what} beside {name}, times"] = p99_ms(quiet, *small, wish.seconds) / alone[what]
-    return out
+    seen = {}  # the 99th percentiles by what the quiet grid did, beside what
+
+    def see(beside):
+        for what in QUIET:
+            seen.setdefault((what, beside), []).append(p99_ms(quiet, what, wish.seconds))
+
+    for _ in range(ROUNDS):
+        see("")
+        for abuse, does in ABUSES.items():
+            with Abuse(greedy, *does):
+                see(abuse)
+    median = {key: statistics.median(figures) for key, figures in seen.items()}
+    return {f"{what} alone, ms": median[what, ""] for what in QUIET} | {
+        f"{what} beside {abuse}, times": median[what, abuse] / median[what, ""] for abuse in ABUSES for what in QUIET}

@@ -59,6 +59,39 @@ class NotingDoor final : public FoolscapDoor {
     rt::Task<void> drain(const rt::Context&) override { co_return; }
 };
 
+// A peer that has sent its request and takes an answer as fast as it comes; before each write, how
+// often another grid had come up.
+class Taker final : public rt::Stream {
+  public:
+    struct Write {
+        std::size_t bytes;
+        int others_came_up;
+    };
+    Taker(std::string request, const int& others, std::vector<Write>& writes)
+        : request_(std::move(request)), others_(others), writes_(writes) {}
+
+    rt::Task<Result<std::size_t>> read_some(const rt::Context&, MutByteView into) override {
+        const std::size_t n = std::min(into.size(), request_.size());
+        std::copy_n(request_.begin(), n, into.begin());
+        request_.erase(0, n);
+        co_return n;
+    }
+    rt::Task<Result<void>> write(const rt::Context&, std::span<const ByteView> parts) override {
+        std::size_t bytes = 0;
+        for (const ByteView part : parts) bytes += part.size();
+        writes_.push_back({bytes, others_});
+        co_return ok();
+    }
+    rt::Task<Result<void>> shutdown_write(const rt::Context&) override { co_return ok(); }
+    void abort() override {}
+    rt::Endpoint peer() const override { return {"127.0.0.1", 1}; }
+
+  private:
+    std::string request_;
+    const int& others_;
+    std::vector<Write>& writes_;
+};
+
 std::vector<sql::Migration> all_migrations() {
     std::vector<sql::Migration> all;
     for (const auto& list : {tenants::migrations(), storage::migrations()})
@@ -174,6 +207,21 @@ class GateTest : public testing::Test {
             scope.spawn(read_one(add_connection(),
                                  who.client.read(Route::immutable_read, index, 0, std::nullopt),
                                  answer));
+        co_await scope.join();
+    }
+    // The other grid wants to come up all the time.
+    rt::Task<void> come_up_while(GridId grid, const bool& serving, int& times) {
+        while (serving && co_await turnstile_.pass(ctx_, grid)) ++times;
+    }
+    rt::Task<void> serve_beside(GridId other, std::string request,
+                                std::vector<Taker::Write>& writes) {
+        int times = 0;
+        bool serving = true;
+        rt::Scope scope(ctx_);
+        scope.spawn(come_up_while(other, serving, times));
+        wire::HttpServer server(rt_.reactor, *handler_);
+        co_await server.serve(ctx_, std::make_unique<Taker>(std::move(request), times, writes));
+        serving = false;
         co_await scope.join();
     }
     rt::Task<void> keep_sent(rt::Stream& stream, std::string bytes) {
@@ -626,6 +674,25 @@ TEST_F(GateTest, a_client_that_stalls_keeps_no_turn_from_its_own_grid) {
     backend_.run(keep((*half)->read_some(ctx_, room), got));
     ASSERT_TRUE(*got);
     EXPECT_TRUE(as_text(room).starts_with("HTTP/1.1 201"));
+}
+
+TEST_F(GateTest, other_grids_come_up_while_a_fast_peer_takes_a_large_share) {
+    const Customer a = customer();
+    const Customer b = customer();
+    const auto si = index_of(6);
+    const ByteBuffer whole = pattern(kMiB);
+    (void)send(a, a.client.allocate(si, lease_, upload_, {{0}, whole.size()}));
+    EXPECT_EQ(status(a, a.client.write(si, 0, upload_, 0, whole)), 201);
+    const auto read = a.client.read(Route::immutable_read, si, 0, std::nullopt);
+    std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: a\r\n", read.target);
+    for (const auto& [name, value] : read.fields) request += name + ": " + value + "\r\n";
+    std::vector<Taker::Write> writes;
+    run(serve_beside(b.grid, request + "\r\n", writes));
+    ASSERT_GE(writes.size(), kMiB / kSendBytesMax);
+    for (std::size_t i = 1; i < writes.size(); ++i) {
+        EXPECT_LE(writes[i].bytes, kSendBytesMax);
+        EXPECT_GT(writes[i].others_came_up, writes[i - 1].others_came_up) << "before write " << i;
+    }
 }
 
 TEST_F(GateTest, surplus_pooled_connections_end_with_a_version_answer) {

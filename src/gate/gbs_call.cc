@@ -109,7 +109,13 @@ rt::Task<Result<ByteBuffer>> GbsCall::read_body(std::size_t bytes_max) {
 rt::Task<Result<void>> GbsCall::send_piece(ByteView bytes) {
     rest();
     CO_TRY(co_await turnstile_.spend(ctx_, grid_, bytes.size()));
-    co_return co_await response_.write(ctx_, bytes);
+    while (!bytes.empty()) {
+        const ByteView now = bytes.first(std::min(bytes.size(), kSendBytesMax));
+        CO_TRY(co_await response_.write(ctx_, now));
+        bytes = bytes.subspan(now.size());
+        if (!bytes.empty()) CO_TRY(co_await turnstile_.pass(ctx_, grid_));
+    }
+    co_return ok();
 }
 
 bool GbsCall::is_head() const {

@@ -25,6 +25,9 @@ inline constexpr std::size_t kPooledConnectionsPerHostMax = 6;
 
 // Shares are read and sent in pieces of this length.
 inline constexpr std::size_t kReadPieceBytes = 256 * kKiB;
+// Of a piece, what is encrypted and given to the socket before other grids come up; with the
+// answer's head it is what the TLS stream encrypts at once.
+inline constexpr std::size_t kSendBytesMax = 60 * kKiB;
 // Answers up to here are put together and sent in one write.
 inline constexpr std::size_t kGatheredAnswerBytesMax = 64 * kKiB;
 

@@ -16,7 +16,8 @@ S4, the real Tahoe-LAFS 1.20.0 storage server and nginx {nginx}, measured side b
 machine. This file is written by that command: do not edit it. Its last section is `bench/notes.md`, which people write.
 
 - Machine: {cpu}, {cores} cores, {memory} GB, Linux {kernel}; {date}. S4 is commit {commit}. The load generator
-  (`bench/load`, C++, one thread) runs on the same machine and takes its share of it.
+  (`bench/load`, C++, one thread) runs on the same machine and takes its share of it. The host took {stolen_percent:.1f} % of
+  the processors' time away meanwhile (steal), which shows in 99th percentiles.
 - Each figure is the median of {runs} runs of {seconds:g} s after {warmup:g} s of warm-up; within a row the servers take turns.
   Transfers run for a fixed volume instead (the 1 GB share once).
 - Columns: operations (or MB) a second, and the server's CPU time for each operation (or GB), from /proc of all its
@@ -102,7 +103,15 @@ def text_of(*command):
         return ""
 
 
-def document(results, single, wish):
+def processors_time():
+    """What all processors have spent since the start of the machine, and how much of it its host took away."""
+    spent = [int(n) for n in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(spent), spent[7]
+
+
+def document(results, single, wish, before):
+    """`before`: processors_time() when the run began."""
+    passed, stolen = (now - then for now, then in zip(processors_time(), before))
     info = pathlib.Path("/proc/cpuinfo").read_text()
     cpu = re.search(r"model name\s*: (.*)", info)
     memory = int(re.search(r"MemTotal: *(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) / 1e6
@@ -111,7 +120,7 @@ def document(results, single, wish):
     head = METHOD.format(nginx=nginx, cpu=cpu[1] if cpu else platform.machine(), cores=os.cpu_count(), memory=round(memory),
                          kernel=platform.release().split("-")[0], date=datetime.date.today().isoformat(),
                          commit=text_of("git", "-C", str(top), "rev-parse", "--short", "HEAD"), runs=wish.runs,
-                         seconds=wish.seconds, warmup=wish.warmup)
+                         seconds=wish.seconds, warmup=wish.warmup, stolen_percent=100 * stolen / passed)
     lines = [head, "## Requests and transfers", "", *table(results), "", "## Beside the load generator", "",
              f"Many grids: {wish.grids}. Many shares: {wish.shares:,}. Connected clients: {wish.clients} (Tahoe: at most 500). Subscribers: {wish.subscribers}. "
              "Tahoe's figures for grids are of one: its two processes.", "",

@@ -84,6 +84,7 @@ def main():
     base = TOP / "build/bench"
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(parents=True)
+    before = report.processors_time()
     servers = start(names, base)
     results, single, failed = {}, {}, []
     try:
@@ -101,7 +102,7 @@ def main():
     (TOP / "build/bench.json").write_text(json.dumps(dict(rows=results, single=single), indent=1))
     whole = not wish.only and wish.servers == "tahoe,s4,nginx"
     output = pathlib.Path(wish.output or (TOP / "docs/benchmarks.md" if whole else TOP / "build/benchmarks.md"))
-    output.write_text(report.document(results, single, wish))
+    output.write_text(report.document(results, single, wish, before))
     print(f"written to {output}")
     shutil.rmtree(base, ignore_errors=True)
     print("".join(f"failed: {what}\n" for what in failed), end="")

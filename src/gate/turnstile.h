@@ -72,7 +72,7 @@ class Turnstile {
     // Waits for a turn; fails with the context's cancellation or deadline alone.
     rt::Task<Result<Turn>> enter(const rt::Context& ctx, GridId grid, Lane lane);
     // Waits until the grid comes up, and takes no turn: for the answers to writes, which a commit
-    // makes ready all at once.
+    // makes ready all at once, and for the parts of an answer that a fast peer takes at once.
     [[clang::coro_wrapper]] rt::Task<Result<void>> pass(const rt::Context& ctx, GridId grid);
     // Waits until the grid may send or receive so many bytes more. Not in a turn.
     rt::Task<Result<void>> spend(const rt::Context& ctx, GridId grid, std::uint64_t bytes);

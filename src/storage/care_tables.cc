@@ -9,7 +9,7 @@ using sql::Query;
 
 constexpr Query kAllSharesAfter{
     "storage.all_shares_after",
-    "SELECT grid, si, share, kind, length, version FROM storage_share "
+    "SELECT grid, si, share, kind, place, length, version, small_id FROM storage_share "
     "WHERE (grid, si, share) > ($1, $2, $3) AND grid <= $4 ORDER BY grid, si, share LIMIT $5"};
 constexpr Query kNextGridOfShares{
     "storage.next_grid_of_shares",
@@ -132,21 +132,27 @@ Result<void> load_quarantine_pieces(sql::Reader& db, Quarantined& out) {
 }  // namespace
 
 Result<std::vector<PlacedShare>> all_shares_after(sql::Reader& db, const SharePlace& place,
-                                                  std::optional<GridId> only, std::size_t limit) {
+                                                  std::optional<GridId> only, std::size_t limit,
+                                                  std::uint64_t bytes_max) {
     SharePlace from = place;
     if (only && from.grid < *only) from = {*only, {}, -1};
     const std::int64_t last = only ? only->value : INT64_MAX;
     sql::Rows rows =
         TRY(db.select(kAllSharesAfter, {from.grid, from.index.bytes, from.share, last, limit}));
     std::vector<PlacedShare> out;
-    while (TRY(rows.next())) {
+    std::uint64_t bytes = 0;
+    while (bytes < bytes_max && TRY(rows.next())) {
         const auto si = rows.blob_of<kStorageIndexBytes>(1);
         if (!si) return malformed_row();
-        out.push_back({{rows.id<GridId>(0), StorageIndex{*si}},
-                       static_cast<ShareNumber>(rows.integer(2)),
-                       static_cast<ShareKind>(rows.integer(3)),
-                       static_cast<std::uint64_t>(rows.integer(4)),
-                       static_cast<std::uint64_t>(rows.integer(5))});
+        ShareRow row;
+        row.share = static_cast<ShareNumber>(rows.integer(2));
+        row.kind = static_cast<ShareKind>(rows.integer(3));
+        row.place = static_cast<Place>(rows.integer(4));
+        row.length = static_cast<std::uint64_t>(rows.integer(5));
+        row.version = static_cast<std::uint64_t>(rows.integer(6));
+        row.small_id = rows.integer(7);
+        out.push_back({{rows.id<GridId>(0), StorageIndex{*si}}, row});
+        bytes += row.length;
     }
     return out;
 }

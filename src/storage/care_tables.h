@@ -21,14 +21,13 @@ struct SharePlace {
 };
 struct PlacedShare {
     IndexKey key;
-    ShareNumber share = 0;
-    ShareKind kind = ShareKind::immutable;
-    std::uint64_t length = 0;
-    std::uint64_t version = 0;
+    ShareRow row;  // without its blob's name
 };
-// In order of grid, index and share; of `only` alone if it is given.
+// In order of grid, index and share; of `only` alone if it is given. The share with which they have
+// `bytes_max` together is the last.
 Result<std::vector<PlacedShare>> all_shares_after(sql::Reader& db, const SharePlace& place,
-                                                  std::optional<GridId> only, std::size_t limit);
+                                                  std::optional<GridId> only, std::size_t limit,
+                                                  std::uint64_t bytes_max);
 // The first grid above `after` that has shares or a row of usage.
 Result<std::optional<GridId>> next_grid(sql::Reader& db, GridId after);
 // Whether the grid ever had a share.

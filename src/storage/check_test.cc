@@ -248,6 +248,76 @@ TEST_F(CheckTest, ASmallShareOfTheFirstReleaseHasNoChecksum) {
     EXPECT_TRUE(check().findings.empty());
 }
 
+TEST_F(CheckTest, OneDamagedSmallShareAmongManyIsFoundAlone) {
+    std::uint64_t bytes = 0;
+    for (std::uint8_t i = 0; i < 3; ++i)
+        for (ShareNumber share = 0; share < 100; ++share) {
+            ASSERT_TRUE(put(index_of(i), share, pattern(10 + share, i)));
+            bytes += 10 + share;
+        }
+    ASSERT_TRUE(change(index_of(3), {{0, {{}, {{0, pattern(200, 3)}}, {}}}}));
+    ASSERT_TRUE(change(index_of(4), {{7, {{}, {{0, pattern(200, 4)}}, {}}}}));
+    static constexpr sql::Query kSpoil{"test.spoil_one",
+                                       "UPDATE storage_small SET crc32c = crc32c + 1 WHERE id IN "
+                                       "(SELECT small_id FROM storage_share WHERE length = 70)"};
+    static constexpr sql::Query kLockOut{
+        "test.spoil_slot",
+        "DELETE FROM storage_slot WHERE si IN (SELECT si FROM storage_share WHERE share = 7 AND "
+        "kind = 1)"};
+    sql(kSpoil);
+    sql(kLockOut);
+    const CheckReport report = check();
+    EXPECT_EQ(report.shares, 302u) << "each once, over the ends of steps";
+    EXPECT_EQ(report.bytes, bytes - 3 * 70 + 200);
+    ASSERT_EQ(problems(report), std::vector(4, Problem::damaged_share));
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(report.findings[i].index, index_of(static_cast<std::uint8_t>(i)));
+        EXPECT_EQ(report.findings[i].share, 60u);
+    }
+    EXPECT_EQ(report.findings[3].index, index_of(4));
+}
+
+TEST_F(CheckTest, SmallAndLargeSharesInOneStepAreEachVerifiedOnce) {
+    std::uint64_t small = 0;
+    for (std::uint8_t i = 0; i < 20; ++i) {
+        const std::size_t size = i % 3 == 0 ? kLarge : kSmallShareBytesMax;
+        ASSERT_TRUE(put(index_of(i), 0, pattern(size, i)));
+        small += size == kSmallShareBytesMax ? size : 0;
+    }
+    flip_bit(blobs().back().key, kBlobHeaderBytes);
+    const CheckReport report = check();
+    EXPECT_EQ(report.shares, 20u);
+    EXPECT_EQ(problems(report), std::vector{Problem::damaged_share});
+    // The damaged one is looked at twice.
+    EXPECT_GT(report.bytes, small + 8 * kLarge);
+    EXPECT_LT(report.bytes, small + 9 * kLarge);
+}
+
+TEST_F(CheckTest, OneLookEndsWithTheShareThatFillsIt) {
+    constexpr std::size_t kFilling = kLookBytes / kSmallShareBytesMax;
+    for (ShareNumber share = 0; share <= kFilling; ++share)
+        ASSERT_TRUE(put(index_of(1), share, pattern(kSmallShareBytesMax, 1)));
+    const auto looked_at = [&](std::uint64_t bytes) {
+        return run(database_->read(ctx(),
+                                   [&](sql::Reader& db) {
+                                       return tables::all_shares_after(db, {}, kGrid, 256, bytes);
+                                   }))
+            .value()
+            .size();
+    };
+    EXPECT_EQ(looked_at(kLookBytes), kFilling);
+    EXPECT_EQ(looked_at(kLookBytes + 1), kFilling + 1);
+}
+
+TEST_F(CheckTest, AStepThatReadLittleKeepsToTheRateToo) {
+    for (ShareNumber share = 0; share < 64; ++share)
+        ASSERT_TRUE(put(index_of(1), share, pattern(10 * kKiB, 1)));
+    const Instant begun = process_->runtime().reactor.now();
+    EXPECT_EQ(run(engine_->check_step(ctx(), {kGrid, false, ""})).value().shares, 64u);
+    const std::chrono::duration<double> took = process_->runtime().reactor.now() - begun;
+    EXPECT_GE(took.count(), 640.0 * kKiB / kCheckBytesPerS);
+}
+
 TEST_F(CheckTest, ALargeMutableShareIsQuarantinedWithItsWriteEnabler) {
     ASSERT_TRUE(change(index_of(1), {{0, {{}, {{0, pattern(3 * kMiB, 3)}}, {}}}}));
     const ByteBuffer before = content(index_of(1), 0, ShareKind::mutable_).value();

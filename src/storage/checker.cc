@@ -135,34 +135,44 @@ rt::Task<Result<CheckReport>> Checker::step(const rt::Context& ctx, CheckRequest
 
 rt::Task<Result<void>> Checker::check_shares(const rt::Context& ctx, const CheckRequest& request,
                                              tables::SharePlace place, CheckReport& report) {
-    const auto page = CO_TRY(co_await core_.db.read(ctx, [&](sql::Reader& db) {
-        return tables::all_shares_after(db, place, request.grid, kCheckSharesPerStep);
-    }));
     IoBudget budget(core_.runtime.reactor, {kCheckBytesPerS, kCheckPercentOfTime});
-    std::size_t looked_at = 0;
-    for (const tables::PlacedShare& share : page) {
-        if (report.bytes >= kCheckBytesPerStep) break;
-        auto found = CO_TRY(co_await look_at(ctx, share, budget, report.bytes));
-        if (found) report.findings.push_back(std::move(*found));
-        ++looked_at;
+    bool more = true;
+    while (more && report.shares < kCheckSharesPerStep && report.bytes < kCheckBytesPerStep) {
+        auto next = CO_TRY(co_await verify_next(ctx, place, request.grid,
+                                                kCheckSharesPerStep - report.shares, budget));
+        more = next.shares > 0;
+        if (more) place = next.end;
+        report.shares += next.shares;
+        report.bytes += next.bytes;
+        for (Finding& finding : next.findings) report.findings.push_back(std::move(finding));
     }
-    report.shares = looked_at;
-    if (request.repair) CO_TRY(co_await repair_shares(ctx, report, looked_at));
-    if (page.empty()) {
-        report.next = "usage 0";
-        co_return ok();
-    }
-    const tables::PlacedShare& last = page[looked_at - 1];
+    CO_TRY(co_await budget.settle(ctx));
+    if (request.repair) CO_TRY(co_await repair_shares(ctx, report));
     report.next =
-        fmt::format("shares {} {} {}", last.key.grid.value, last.key.index.to_text(), last.share);
+        more ? fmt::format("shares {} {} {}", place.grid.value, place.index.to_text(), place.share)
+             : "usage 0";
     co_return ok();
+}
+
+rt::Task<Result<Checker::Verified>> Checker::verify_next(const rt::Context& ctx,
+                                                         const tables::SharePlace& after,
+                                                         std::optional<GridId> only,
+                                                         std::size_t limit, IoBudget& budget) {
+    const Verify::Look look = CO_TRY(co_await verify_.look(ctx, after, only, limit));
+    Verified out{.shares = look.shares, .bytes = look.bytes, .end = look.end, .findings = {}};
+    CO_TRY(co_await budget.spend(ctx, look.bytes));
+    for (const tables::PlacedShare& share : look.others) {
+        auto found = CO_TRY(co_await look_at(ctx, share, budget, out.bytes));
+        if (found) out.findings.push_back(std::move(*found));
+    }
+    co_return out;
 }
 
 rt::Task<Result<std::optional<Finding>>> Checker::look_at(const rt::Context& ctx,
                                                           const tables::PlacedShare& share,
                                                           IoBudget& budget, std::uint64_t& bytes) {
     for (int look = 1;; ++look) {
-        auto sound = co_await verify_.share(ctx, share.key, share.share, &budget, bytes);
+        auto sound = co_await verify_.share(ctx, share.key, share.row.share, &budget, bytes);
         if (sound || sound.error().is("storage.no_such_share")) co_return std::nullopt;
         if (!is_damage(sound.error())) co_return fail(std::move(sound).error());
         if (look == 1) continue;
@@ -172,8 +182,8 @@ rt::Task<Result<std::optional<Finding>>> Checker::look_at(const rt::Context& ctx
             sound.error().is("blob.not_found") ? Problem::missing_blob : Problem::damaged_share;
         out.grid = share.key.grid;
         out.index = share.key.index;
-        out.share = share.share;
-        out.kind = share.kind;
+        out.share = share.row.share;
+        out.kind = share.row.kind;
         out.detail = sound.error().message();
         log::error("storage", "a share is damaged",
                    {{"grid", out.grid.value},
@@ -202,12 +212,11 @@ rt::Task<Result<void>> Checker::advise(const rt::Context& ctx, const Finding& fi
 
 // So many blobs at once do not rot: a disk is not mounted, or a folder went. Then nothing is
 // touched.
-rt::Task<Result<void>> Checker::repair_shares(const rt::Context& ctx, CheckReport& report,
-                                              std::size_t looked_at) {
+rt::Task<Result<void>> Checker::repair_shares(const rt::Context& ctx, CheckReport& report) {
     std::size_t missing = 0;
     for (const Finding& finding : report.findings)
         missing += finding.problem == Problem::missing_blob ? 1 : 0;
-    const bool suspicious = missing >= kMissingBlobsSuspicious && missing * 2 > looked_at;
+    const bool suspicious = missing >= kMissingBlobsSuspicious && missing * 2 > report.shares;
     for (Finding& finding : report.findings) {
         if (suspicious && finding.problem == Problem::missing_blob) {
             finding.detail +=

@@ -24,8 +24,12 @@ class IoBudget {
     void resume() { since_ = reactor_.now(); }
     // After `bytes` were read: waits until more may be. Fails with the context's end.
     rt::Task<Result<void>> spend(const rt::Context& ctx, std::uint64_t bytes);
+    // At a walk's end: waits for what is left, however little.
+    rt::Task<Result<void>> settle(const rt::Context& ctx);
 
   private:
+    rt::Task<Result<void>> wait(const rt::Context& ctx, Duration pause_min);
+
     rt::Reactor& reactor_;
     Rate rate_;
     Instant since_;  // when the work began that was not yet paid for

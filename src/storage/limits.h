@@ -88,6 +88,9 @@ inline constexpr std::size_t kCheckSharesPerStep = 256;
 inline constexpr std::uint64_t kCheckBytesPerStep = 64 * kMiB;  // a share is not divided
 inline constexpr std::uint64_t kCheckBytesPerS = 64 * kMiB;
 inline constexpr int kCheckPercentOfTime = 50;
+// Of shares looked at by one trip to the database, where the small ones are; a share is not
+// divided.
+inline constexpr std::uint64_t kLookBytes = kMiB;
 // In one step; with more than half of its shares' blobs missing, none of them is quarantined.
 inline constexpr std::size_t kMissingBlobsSuspicious = 16;
 inline constexpr std::size_t kScrubSharesPerStep = 256;

@@ -49,29 +49,29 @@ rt::Task<Result<Duration>> Scrub::step(const rt::Context& ctx) {
     if (resting) row = {.place = {}, .began = now, .ended = row.ended};
     measured().began.set(static_cast<double>(row.began));
 
-    const auto page = CO_TRY(co_await core_.db.read(ctx, [&](sql::Reader& db) {
-        return tables::all_shares_after(db, row.place, std::nullopt, kScrubSharesPerStep);
-    }));
     budget_.resume();
-    for (const tables::PlacedShare& share : page) {
-        std::uint64_t bytes = 0;
-        const auto found = CO_TRY(co_await checker_.look_at(ctx, share, budget_, bytes));
-        row.place = {share.key.grid, share.key.index, share.share};
-        row.shares += 1;
-        row.bytes += static_cast<std::int64_t>(bytes);
-        row.damaged += found ? 1 : 0;
-        measured().shares.add();
-        measured().bytes.add(static_cast<double>(bytes));
+    bool more = true;
+    for (std::size_t verified = 0; more && verified < kScrubSharesPerStep;) {
+        const auto next = CO_TRY(co_await checker_.verify_next(
+            ctx, row.place, std::nullopt, kScrubSharesPerStep - verified, budget_));
+        more = next.shares > 0;
+        if (more) row.place = next.end;
+        verified += next.shares;
+        row.shares += static_cast<std::int64_t>(next.shares);
+        row.bytes += static_cast<std::int64_t>(next.bytes);
+        row.damaged += static_cast<std::int64_t>(next.findings.size());
+        measured().shares.add(static_cast<double>(next.shares));
+        measured().bytes.add(static_cast<double>(next.bytes));
     }
-    if (page.empty()) {
+    if (!more) {
         row.place = {};
-        row.ended = std::max(now, row.began);
+        row.ended = std::max(core_.now_s(), row.began);
         measured().ended.set(static_cast<double>(row.ended));
         log::info("storage", "every share was verified",
                   {{"shares", row.shares}, {"bytes", row.bytes}, {"damaged", row.damaged}});
     }
     CO_TRY(co_await save(ctx, row));
-    co_return page.empty() ? kScrubLookEvery : kScrubStepEvery;
+    co_return more ? kScrubStepEvery : kScrubLookEvery;
 }
 
 rt::Task<Result<void>> Scrub::save(const rt::Context& ctx, const tables::ScrubRow& row) {

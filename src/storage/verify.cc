@@ -45,6 +45,13 @@ Result<void> check_header(const BlobHeader& header, const blob::Key& blob, const
     return ok();
 }
 
+// What of a share lies in the database beside its row.
+Result<void> check_database(sql::Reader& db, const IndexKey& key, const ShareRow& row) {
+    if (row.kind == ShareKind::mutable_ && !TRY(tables::load_slot(db, key)))
+        return fail(ErrorKind::corrupt, "storage.corrupt", "a slot's write enabler is gone");
+    return row.place == Place::small ? tables::check_small(db, row) : ok();
+}
+
 }  // namespace
 
 bool is_damage(const Error& error) {
@@ -64,15 +71,11 @@ rt::Task<Result<void>> Verify::share(const rt::Context& ctx, const IndexKey& key
         if (!row)
             return fail(ErrorKind::not_found, "storage.no_such_share", "there is no such share");
         Loaded out{*row, {}};
-        if (row->kind == ShareKind::mutable_ && !TRY(tables::load_slot(db, key)))
-            return fail(ErrorKind::corrupt, "storage.corrupt", "a slot's write enabler is gone");
-        if (row->place == Place::small) {
-            TRY(tables::check_small(db, *row));
-        } else if (row->place == Place::blob) {
+        TRY(check_database(db, key, *row));
+        if (row->place == Place::blob)
             out.pieces.push_back({{0, row->length}, row->blob, 0});
-        } else {
+        else if (row->place == Place::extents)
             out.pieces = TRY(tables::load_pieces(db, key, number, kWholeShare));
-        }
         return out;
     });
     if (!loaded) co_return fail(core_.alarm(std::move(loaded).error()));
@@ -82,6 +85,30 @@ rt::Task<Result<void>> Verify::share(const rt::Context& ctx, const IndexKey& key
         co_return ok();
     }
     co_return co_await blobs(ctx, key, loaded->row, loaded->pieces, budget, bytes);
+}
+
+rt::Task<Result<Verify::Look>> Verify::look(const rt::Context& ctx, const tables::SharePlace& after,
+                                            std::optional<GridId> only, std::size_t limit) {
+    auto looked = co_await core_.db.read(ctx, [&](sql::Reader& db) -> Result<Look> {
+        Look out;
+        for (const auto& share :
+             TRY(tables::all_shares_after(db, after, only, limit, kLookBytes))) {
+            ++out.shares;
+            out.end = {share.key.grid, share.key.index, share.row.share};
+            if (share.row.place == Place::small) {
+                const auto sound = check_database(db, share.key, share.row);
+                if (!sound && !is_damage(sound.error())) return fail(sound.error());
+                if (sound) {
+                    out.bytes += share.row.length;
+                    continue;
+                }
+            }
+            out.others.push_back(share);
+        }
+        return out;
+    });
+    if (!looked) co_return fail(core_.alarm(std::move(looked).error()));
+    co_return looked;
 }
 
 rt::Task<Result<void>> Verify::blobs(const rt::Context& ctx, const IndexKey& key,

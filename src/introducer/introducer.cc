@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "introducer/records.h"
@@ -35,7 +35,7 @@ class GridIntroducer {
     std::size_t announcement_count() const { return announcements_.size(); }
 
     Subscription add(std::string service, Subscriber& subscriber);
-    void remove(std::uint64_t number) { subscribers_.erase(number); }
+    void remove(std::uint64_t number);
     bool is_subscribed(const std::string& service, const Subscriber& subscriber) const;
     std::size_t subscriber_count() const { return subscribers_.size(); }
 
@@ -55,7 +55,8 @@ class GridIntroducer {
     };
 
     std::map<Key, std::shared_ptr<const Announcement>> announcements_;
-    std::map<std::uint64_t, Entry> subscribers_;  // in the order of their coming
+    std::map<std::uint64_t, Entry> subscribers_;                    // in the order of their coming
+    std::set<std::pair<const Subscriber*, std::string>> services_;  // of each subscriber
     std::uint64_t next_number_ = 1;
     std::map<std::string, BatchPtr> current_;
 };
@@ -73,14 +74,20 @@ const Announcement* GridIntroducer::find(const std::string& service, const std::
 
 Subscription GridIntroducer::add(std::string service, Subscriber& subscriber) {
     const std::uint64_t number = next_number_++;
+    services_.emplace(&subscriber, service);
     subscribers_.emplace(number, Entry{std::move(service), &subscriber});
     return Subscription(this, number);
 }
 
+void GridIntroducer::remove(std::uint64_t number) {
+    const auto found = subscribers_.find(number);
+    CHECK(found != subscribers_.end(), "a subscription ends once");
+    services_.erase({found->second.subscriber, found->second.service});
+    subscribers_.erase(found);
+}
+
 bool GridIntroducer::is_subscribed(const std::string& service, const Subscriber& subscriber) const {
-    return std::ranges::any_of(subscribers_, [&](const auto& item) {
-        return item.second.subscriber == &subscriber && item.second.service == service;
-    });
+    return services_.contains({&subscriber, service});
 }
 
 namespace {

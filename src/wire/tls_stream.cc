@@ -1,6 +1,7 @@
 #include "wire/tls_stream.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "wire/limits.h"
 
@@ -12,8 +13,21 @@ namespace {
 // being filled.
 constexpr std::size_t kFetchBytesMin = 4 * 1024;
 constexpr std::size_t kFetchBytesMax = 64 * 1024;
-// Plaintext that is encrypted before it is written out.
+// Plaintext that is encrypted before it is written out, but for a rest that is not worth a write of
+// its own.
 constexpr std::size_t kSealBytesMax = 64 * 1024;
+constexpr std::size_t kRestBytesMax = 16 * 1024;
+
+// Moves the first `bytes` from `rest` into `out`, whose views are dropped before.
+void cut(std::vector<ByteView>& rest, std::size_t bytes, std::vector<ByteView>& out) {
+    out.clear();
+    for (ByteView& part : rest) {
+        const std::size_t n = std::min(part.size(), bytes);
+        if (n > 0) out.push_back(part.first(n));
+        part = part.subspan(n);
+        bytes -= n;
+    }
+}
 
 }  // namespace
 
@@ -64,25 +78,22 @@ rt::Task<Result<std::size_t>> TlsStream::read_some(const rt::Context& ctx, MutBy
 }
 
 rt::Task<Result<void>> TlsStream::write(const rt::Context& ctx, std::span<const ByteView> parts) {
-    std::size_t total = 0;
-    for (const ByteView part : parts) total += part.size();
-    if (total <= kSealBytesMax) {
+    std::size_t left = 0;
+    for (const ByteView part : parts) left += part.size();
+    if (left <= kSealBytesMax + kRestBytesMax) {
         CO_TRY(engine_.write(parts));
         co_return co_await flush(ctx);
     }
-    std::size_t sealed = 0;
-    for (ByteView part : parts) {
-        while (!part.empty()) {
-            const std::size_t n = std::min(part.size(), kSealBytesMax - sealed);
-            CO_TRY(engine_.write(part.first(n)));
-            part = part.subspan(n);
-            sealed += n;
-            if (sealed < kSealBytesMax) continue;
-            CO_TRY(co_await flush(ctx));
-            sealed = 0;
-        }
+    std::vector<ByteView> rest(parts.begin(), parts.end());
+    std::vector<ByteView> now;
+    while (left > 0) {
+        const std::size_t n = left <= kSealBytesMax + kRestBytesMax ? left : kSealBytesMax;
+        cut(rest, n, now);
+        left -= n;
+        CO_TRY(engine_.write(now));
+        CO_TRY(co_await flush(ctx));
     }
-    co_return co_await flush(ctx);
+    co_return ok();
 }
 
 rt::Task<Result<void>> TlsStream::shutdown_write(const rt::Context& ctx) {

@@ -187,6 +187,14 @@ Error failure_of(Session& session, std::string_view code) {
     return {ErrorKind::invalid, code, "the TLS peer broke the protocol: " + reason};
 }
 
+// Makes room for all records of a long write at once: growing with each would copy those before.
+void make_room(ByteBuffer& output, std::span<const ByteView> pieces) {
+    std::size_t bytes = 0;
+    for (const ByteView piece : pieces) bytes += piece.size();
+    if (output.empty() && bytes > kRecordPlaintextBytesMax)
+        output.reserve((bytes / kRecordPlaintextBytesMax + 1) * kRecordBytesMax);
+}
+
 Result<void> seal(Session& session, ByteView plaintext) {
     ERR_clear_error();
     std::size_t written = 0;
@@ -336,6 +344,7 @@ Result<Engine::Read> Engine::read(MutByteView out) {
 Result<void> Engine::write(std::span<const ByteView> pieces) {
     CHECK(parts_->handshake_done, "plaintext is written after the handshake");
     if (parts_->failure) return fail(*parts_->failure);
+    make_room(parts_->wire.output, pieces);
     std::array<std::uint8_t, kRecordPlaintextBytesMax> record;
     std::size_t filled = 0;
     for (ByteView piece : pieces) {

@@ -49,8 +49,9 @@ class ShareSupply final : public wire::ByteSupply {
         first_ = CO_TRY(co_await pieces_.next(ctx));
         co_return ok();
     }
+    ByteView at_hand() override { return std::exchange(first_, {}); }
     rt::Task<Result<ByteView>> next(const rt::Context& ctx) override {
-        if (!first_.empty()) co_return std::exchange(first_, {});
+        if (!first_.empty()) co_return at_hand();
         auto piece = co_await pieces_.next(ctx);
         if (!piece &&
             (piece.error().kind() == ErrorKind::io || piece.error().kind() == ErrorKind::corrupt))
@@ -59,7 +60,7 @@ class ShareSupply final : public wire::ByteSupply {
     }
 
   private:
-    std::shared_ptr<AnswerRoom> room_;  // of the whole answer
+    std::shared_ptr<AnswerRoom> room_;  // of the whole answer; null where all of it was read
     SharePieces pieces_;
     ByteView first_;  // in pieces_
 };
@@ -88,16 +89,18 @@ rt::Task<Result<std::vector<pf::Value>>> answer_bytes(const rt::Context& ctx,
     for (const storage::Extract& item : wanted) total += item.range.size;
     const auto room = std::make_shared<AnswerRoom>(session);
     if (total > 0) CO_TRY(co_await room->take(ctx));
+    const bool whole = total <= kWholeAnswerBytesMax;  // then each item is one piece
     std::vector<pf::Value> out;
     bool begun = false;
     for (storage::Extract& item : wanted) {
-        if (total <= kWholeAnswerBytesMax || item.range.size == 0) {
+        const std::uint64_t size = item.range.size;
+        if (size == 0 || (whole && size < kUncopiedBytesMin)) {
             out.push_back(CO_TRY(co_await read_whole(ctx, session, std::move(item))));
             continue;
         }
-        const std::uint64_t size = item.range.size;
-        auto supply = std::make_shared<ShareSupply>(session, std::move(item), room);
-        if (!std::exchange(begun, true)) CO_TRY(co_await supply->begin(ctx));
+        auto supply =
+            std::make_shared<ShareSupply>(session, std::move(item), whole ? nullptr : room);
+        if (whole || !std::exchange(begun, true)) CO_TRY(co_await supply->begin(ctx));
         out.push_back(pf::SuppliedBytes{std::move(supply), size});
     }
     co_return out;

@@ -37,6 +37,9 @@ inline constexpr std::size_t kGatheredAnswerBytesMax = 64 * kKiB;
 // taken some.
 inline constexpr std::uint64_t kWholeAnswerBytesMax = kReadPieceBytes;
 inline constexpr std::size_t kAnswersUnderWayMax = 8;
+// Byte strings of at least this length are sent from where they were read; shorter ones are copied
+// into the answer.
+inline constexpr std::uint64_t kUncopiedBytesMin = 16 * kKiB;
 
 // Requests of all grids that are worked on at a time (turnstile.h). Reads soon end and should not
 // queue behind each other in the pool; writes that are under way together share a commit.

@@ -358,6 +358,9 @@ rt::Task<void> StorageObjectTest::large_reads() {
                 << at << " " << size;
         }
     };
+    // Below the size from which bytes are not copied, and at it.
+    co_await Body::read(*this, from, whole, 5, kUncopiedBytesMin - 1);
+    co_await Body::read(*this, from, whole, 5, kUncopiedBytesMin);
     // At the limit up to which an answer is read whole, and one past it.
     co_await Body::read(*this, from, whole, 5, kWholeAnswerBytesMax);
     co_await Body::read(*this, from, whole, 5, kWholeAnswerBytesMax + 1);

@@ -195,13 +195,18 @@ void FoolscapConnection::progress() {
 rt::Task<void> FoolscapConnection::write_loop(rt::Context ctx) {
     while (true) {
         const ByteBuffer bytes = broker_.take_output();
-        if (bytes.empty() && broker_.next_supply() == nullptr) {
+        const pf::SuppliedBytes* supplied = broker_.next_supply();
+        if (bytes.empty() && supplied == nullptr) {
             if (ending_ && lost_) break;
             output_ready_.clear();
             if (!co_await output_ready_.wait(ctx)) break;
             continue;
         }
-        const auto written = co_await write_next(ctx, bytes);
+        Result<void> written = ok();
+        if (supplied != nullptr)
+            written = co_await write_supplied(ctx, bytes, *supplied);
+        else
+            written = co_await write_out(ctx, bytes);
         writing_bytes_ = 0;
         room_.set();
         if (written) continue;
@@ -213,24 +218,36 @@ rt::Task<void> FoolscapConnection::write_loop(rt::Context ctx) {
     written_.set();
 }
 
-rt::Task<Result<void>> FoolscapConnection::write_next(const rt::Context& ctx, ByteView bytes) {
-    if (!bytes.empty()) co_return co_await write_out(ctx, bytes);
-    CO_TRY(co_await write_supply(ctx, *broker_.next_supply()));
-    broker_.supply_sent();
-    co_return ok();
-}
-
-rt::Task<Result<void>> FoolscapConnection::write_supply(const rt::Context& ctx,
-                                                        pf::SuppliedBytes from) {
+// The next supplied byte string with what stands before it. Its pieces are sent from where they
+// lie, and what is short leaves in one write with the piece beside it; only where that is already
+// there, since an earlier answer must not wait for a disk.
+rt::Task<Result<void>> FoolscapConnection::write_supplied(const rt::Context& ctx, ByteView before,
+                                                          pf::SuppliedBytes from) {
     auto* supply = dynamic_cast<ByteSupply*>(from.supply.get());
     CHECK(supply != nullptr, "what is supplied to a pump is a ByteSupply");
-    while (from.size > 0) {
-        const ByteView piece = CO_TRY(co_await supply->next(ctx));
+    ByteView piece = supply->at_hand();
+    if (piece.empty() || before.size() > kFoolscapBesideBytesMax) {
+        CO_TRY(co_await write_out(ctx, before));
+        before = {};
+    }
+    while (true) {
+        if (piece.empty()) piece = CO_TRY(co_await supply->next(ctx));
         CHECK(!piece.empty() && piece.size() <= from.size, "a supply has the length that it said");
         from.size -= piece.size();
-        CO_TRY(co_await write_out(ctx, piece));
+        ByteBuffer after;
+        if (from.size == 0) {
+            broker_.supply_sent();
+            after = broker_.take_output();
+        }
+        const bool beside = after.size() <= kFoolscapBesideBytesMax;
+        writing_bytes_ = before.size() + piece.size() + after.size();
+        CO_TRY(co_await write_together(
+            ctx, {before, piece, ByteView(after).first(beside ? after.size() : 0)}));
+        if (!beside) CO_TRY(co_await write_out(ctx, after));
+        if (from.size == 0) co_return ok();
+        before = {};
+        piece = {};
     }
-    co_return ok();
 }
 
 rt::Task<Result<void>> FoolscapConnection::write_out(const rt::Context& ctx, ByteView bytes) {
@@ -238,12 +255,18 @@ rt::Task<Result<void>> FoolscapConnection::write_out(const rt::Context& ctx, Byt
     while (!bytes.empty()) {
         const ByteView piece = bytes.first(std::min(bytes.size(), kFoolscapPieceBytesMax));
         bytes = bytes.subspan(piece.size());
-        CO_TRY(
-            co_await stream_->write_all(ctx.until(reactor_.now() + limits_.write_time_max), piece));
-        writing_bytes_ = bytes.size();
-        unsent_answer_bytes_ -= std::min<std::uint64_t>(unsent_answer_bytes_, piece.size());
-        room_.set();
+        CO_TRY(co_await write_together(ctx, {piece, {}, {}}));
     }
+    co_return ok();
+}
+
+rt::Task<Result<void>> FoolscapConnection::write_together(const rt::Context& ctx,
+                                                          std::array<ByteView, 3> parts) {
+    const std::size_t size = parts[0].size() + parts[1].size() + parts[2].size();
+    CO_TRY(co_await stream_->write(ctx.until(reactor_.now() + limits_.write_time_max), parts));
+    writing_bytes_ -= size;
+    unsent_answer_bytes_ -= std::min<std::uint64_t>(unsent_answer_bytes_, size);
+    room_.set();
     co_return ok();
 }
 

@@ -5,6 +5,7 @@
 // Made by negotiation (foolscap_negotiation.h); lives until run() has returned. On one reactor.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -102,10 +103,10 @@ class FoolscapConnection final : private proto::foolscap::CallPolicy {
     rt::Task<Result<void>> take(const rt::Context& ctx, ByteView bytes);
     rt::Task<Result<void>> wait_for_room(const rt::Context& ctx);
     rt::Task<void> write_loop(rt::Context ctx);
-    rt::Task<Result<void>> write_next(const rt::Context& ctx, ByteView bytes);
-    rt::Task<Result<void>> write_supply(const rt::Context& ctx,
-                                        proto::foolscap::SuppliedBytes from);
+    rt::Task<Result<void>> write_supplied(const rt::Context& ctx, ByteView before,
+                                          proto::foolscap::SuppliedBytes from);
     rt::Task<Result<void>> write_out(const rt::Context& ctx, ByteView bytes);
+    rt::Task<Result<void>> write_together(const rt::Context& ctx, std::array<ByteView, 3> parts);
     rt::Task<void> keepalive_loop(rt::Context ctx);
     rt::Task<Result<void>> handle(const rt::Context& ctx, proto::foolscap::BrokerEvent event);
     rt::Task<void> run_call(rt::Context ctx, proto::foolscap::IncomingCall call);

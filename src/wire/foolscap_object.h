@@ -31,9 +31,11 @@ class FoolscapConnection;
 // the call, and perhaps than the object, that made it.
 class ByteSupply : public proto::foolscap::Supply {
   public:
-    // The next piece, never empty; the view lives until the next call. A failure ends the
-    // connection, since the length was promised.
+    // The next piece, never empty and at most kFoolscapPieceBytesMax; the view lives until the next
+    // call. A failure ends the connection, since the length was promised.
     virtual rt::Task<Result<ByteView>> next(const rt::Context& ctx) = 0;
+    // The next piece if it is there already, and then next() goes on after it; else nothing.
+    virtual ByteView at_hand() { return {}; }
 };
 
 class RemoteObject {

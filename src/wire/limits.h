@@ -63,6 +63,9 @@ struct FoolscapLimits {
 inline constexpr std::size_t kFoolscapReadBytesMin = 4 * 1024;
 inline constexpr std::size_t kFoolscapReadBytesMax = 64 * 1024;
 inline constexpr std::size_t kFoolscapPieceBytesMax = 256 * 1024;
+// Up to here, what stands before or after a supplied piece of an answer leaves in one write with
+// it.
+inline constexpr std::size_t kFoolscapBesideBytesMax = 16 * 1024;
 // How long an ending connection tries to get its last words written.
 inline constexpr Duration kFoolscapGoodbyeTime = std::chrono::seconds(5);
 

@@ -261,6 +261,17 @@ TEST_F(AsioTest, FilesReadWhatTheyWroteAndNameWhatFails) {
     EXPECT_EQ(hole[2], 0);
 }
 
+// How much is in memory is the system's affair, and some file systems do not tell.
+TEST_F(AsioTest, WhatIsReadFromMemoryAloneIsTheFilesFront) {
+    Files& files = runtime().files;
+    ASSERT_TRUE(replace_file(files, path("f"), as_bytes("content")).has_value());
+    const auto file = files.open(path("f"), OpenMode::read);
+    ByteBuffer room(20);
+    const std::size_t got = (*file)->read_cached(3, room);
+    EXPECT_EQ(as_text(ByteView(room).first(got)), std::string_view("tent").substr(0, got));
+    EXPECT_EQ((*file)->read_cached(7, room), 0u);
+}
+
 TEST_F(AsioTest, ALockIsHeldByOne) {
     auto first = runtime().files.lock(path("lock"));
     ASSERT_TRUE(first.has_value());

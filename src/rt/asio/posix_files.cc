@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,6 +58,13 @@ class PosixFile final : public File {
             done += static_cast<std::size_t>(got);
         }
         return done;
+    }
+
+    std::size_t read_cached(std::uint64_t offset, MutByteView into) override {
+        const iovec room{into.data(), into.size()};
+        const ssize_t got =
+            ::preadv2(descriptor_, &room, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+        return got > 0 ? static_cast<std::size_t>(got) : 0;  // also where it is not supported
     }
 
     Result<void> write_at(std::uint64_t offset, ByteView bytes) override {

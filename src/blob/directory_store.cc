@@ -92,14 +92,11 @@ class DirectoryStore::FileBlob final : public Blob {
 
     rt::Task<Result<std::size_t>> read_at(const rt::Context&, std::uint64_t offset,
                                           MutByteView into) override {
-        // What was read or written a short time ago needs no trip to the pool.
-        const std::size_t at_hand = file_->read_cached(offset, into);
-        if (at_hand == into.size()) co_return at_hand;
-        offset += at_hand;
-        into = into.subspan(at_hand);
-        const std::size_t rest = CO_TRY(co_await rt::run_on(
-            runtime_.pool, runtime_.reactor, [&] { return file_->read_at(offset, into); }));
-        co_return at_hand + rest;
+        co_return co_await rt::run_on(runtime_.pool, runtime_.reactor,
+                                      [&] { return file_->read_at(offset, into); });
+    }
+    std::size_t read_at_hand(std::uint64_t offset, MutByteView into) override {
+        return file_->read_cached(offset, into);
     }
 
   private:

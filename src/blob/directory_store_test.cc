@@ -99,6 +99,10 @@ TEST_F(DirectoryStoreTest, ADraftIsReadBackAndPublishedOnce) {
     ASSERT_TRUE(run(draft->publish(ctx(), key_of(1, 1), 7)));
     EXPECT_EQ(content(key_of(1, 1)).value(), to_buffer(as_bytes("hellowo")));
     EXPECT_TRUE(content(key_of(2, 1)).error().is("blob.not_found"));
+    const auto blob = run(store_->open(ctx(), key_of(1, 1))).value();
+    EXPECT_EQ(blob->read_at_hand(1, back), 3u) << "the simulator holds half of what is there";
+    EXPECT_EQ(as_text(ByteView(back).first(3)), "ell");
+    EXPECT_EQ(blob->read_at_hand(7, back), 0u);
 }
 
 TEST_F(DirectoryStoreTest, AnUnpublishedDraftVanishes) {

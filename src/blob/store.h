@@ -82,6 +82,9 @@ class Blob {
     // Fills `into` but for what lies past the end; returns the bytes read.
     virtual rt::Task<Result<std::size_t>> read_at(const rt::Context& ctx, std::uint64_t offset,
                                                   MutByteView into) = 0;
+    // What of that can be had without waiting, at the front of `into`; returns its length. For
+    // callers that let others on between two reads, since it takes the reactor's time.
+    virtual std::size_t read_at_hand(std::uint64_t /*offset*/, MutByteView /*into*/) { return 0; }
 };
 
 struct Listed {

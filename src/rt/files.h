@@ -27,9 +27,9 @@ class File {
     // Fills `into` but for what lies past the end; returns the bytes read.
     virtual Result<std::size_t> read_at(std::uint64_t offset, MutByteView into) = 0;
     // The same from memory alone, so that a reactor may call it: puts at the front of `into` what
-    // the system holds already and returns its length; 0 when there is none, or when that is not
-    // known.
-    virtual std::size_t read_cached(std::uint64_t /*offset*/, MutByteView /*into*/) { return 0; }
+    // the system holds already and returns its length, 0 where it does not tell. What fails is told
+    // by read_at().
+    virtual std::size_t read_cached(std::uint64_t offset, MutByteView into) = 0;
     virtual Result<void> write_at(std::uint64_t offset, ByteView bytes) = 0;
     virtual Result<void> truncate(std::uint64_t size) = 0;
     virtual Result<void> sync() = 0;  // data and size (fdatasync)

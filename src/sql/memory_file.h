@@ -18,6 +18,9 @@ class MemoryFile final : public rt::File {
         std::ranges::copy(bytes_.subspan(offset, n), into.begin());
         return n;
     }
+    std::size_t read_cached(std::uint64_t offset, MutByteView into) override {
+        return *read_at(offset, into);
+    }
     Result<void> write_at(std::uint64_t, ByteView) override { return read_only(); }
     Result<void> truncate(std::uint64_t) override { return read_only(); }
     Result<void> sync() override { return ok(); }

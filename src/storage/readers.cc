@@ -21,11 +21,15 @@ Result<void> check_size(std::size_t size) {
     return ok();
 }
 
-// Fills `into` from the blob's data at `at`; less is damage.
+// Fills `into` from the blob's data at `at`; less is damage. What was stored or read a short time
+// ago needs no trip to the pool.
 rt::Task<Result<void>> read_blob(Core& core, const rt::Context& ctx, blob::Key key,
                                  std::uint64_t at, MutByteView into) {
     const auto blob = CO_TRY(co_await core.open_blob(ctx, key));
-    auto n = co_await blob->read_at(ctx, kBlobHeaderBytes + at, into);
+    const std::size_t at_hand = blob->read_at_hand(kBlobHeaderBytes + at, into);
+    if (at_hand == into.size()) co_return ok();
+    into = into.subspan(at_hand);
+    auto n = co_await blob->read_at(ctx, kBlobHeaderBytes + at + at_hand, into);
     if (!n) co_return fail(core.alarm(std::move(n).error()));
     if (*n != into.size())
         co_return fail(core.alarm(Error(ErrorKind::corrupt, "storage.blob_damaged",

@@ -64,7 +64,8 @@ class PosixFile final : public File {
         const iovec room{into.data(), into.size()};
         const ssize_t got =
             ::preadv2(descriptor_, &room, 1, static_cast<off_t>(offset), RWF_NOWAIT);
-        return got > 0 ? static_cast<std::size_t>(got) : 0;  // also where it is not supported
+        return got > 0 ? static_cast<std::size_t>(got)
+                       : 0;  // a file system may not know RWF_NOWAIT
     }
 
     Result<void> write_at(std::uint64_t offset, ByteView bytes) override {
